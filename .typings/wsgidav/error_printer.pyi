@@ -1,0 +1,3 @@
+from wsgidav.mw.base_mw import BaseMiddleware
+
+class ErrorPrinter(BaseMiddleware): ...

@@ -1,0 +1,119 @@
+"""DELETE: a resource and everything below it (RFC 4918 section 9.6)."""
+
+import itertools
+from http import HTTPStatus
+
+from davserver.methods import outcome
+from davserver.methods.outcome import Failure
+from davserver.protocol import conditions, faults, headers, plan, resources
+from davserver.protocol.conditions import Guard
+from davserver.protocol.faults import Fault
+from davserver.protocol.headers import Depth
+from davserver.protocol.messages import Answer, Request
+from davserver.protocol.plan import Event, Step
+from davserver.protocol.resources import Stat
+from davserver.share import Place, Section, View
+from davserver.shares import Shares
+from davserver.tree import Cursor
+
+BATCH = 64
+"""Steps of a walk in one commit section: few enough that nobody waits long for it."""
+
+
+def run(request: Request, shares: Shares) -> Answer:
+    assert request.target is not None
+    target = request.target
+    depth = headers.depth(request.headers, Depth.INFINITY, frozenset(Depth))
+    guard = conditions.read(request.headers, target.path, shares.prefix, request.principal)
+    place = shares.to_write(target.path)
+
+    def settle(view: View) -> Stat:
+        subject = view.subject(place, target)
+        facts = plan.removal(subject)
+        if subject.is_collection and depth is not Depth.INFINITY:
+            raise faults.bad_header("Depth", "infinity for a collection")
+        view.require(guard, subject.mapped)
+        view.unlocked(guard, place, member=True)
+        return facts
+
+    facts = settle(shares.view())
+
+    if resources.is_collection(facts):
+        with Cursor(place.share.tree) as cursor:
+            failures = _Removal(shares, guard, place, cursor).run()
+    else:
+        failures = []
+        with shares.section() as section:
+            settle(section)
+            section.remove(place)
+
+    return outcome.tell("DELETE", HTTPStatus.NO_CONTENT, place.path, failures, shares.view().href)
+
+
+class _Removal:
+    """The walk that removes a tree: what can be removed is, every ancestor of the rest stays."""
+
+    def __init__(self, shares: Shares, guard: Guard, place: Place, cursor: Cursor) -> None:
+        self._shares = shares
+        self._guard = guard
+        self._place = place
+        self._cursor = cursor
+        self._failures: list[Failure] = []
+        self._device = 0
+
+    def run(self) -> list[Failure]:
+        """Gives the members that could not be removed."""
+        walk = plan.Walk(self._place.path, collection=True)
+        while walk.step is not None:
+            try:
+                with self._shares.section() as section:
+                    # Read anew in each section: others lock and unlock meanwhile.
+                    is_locked = bool(section.locks(self._place, below=True))
+                    has_rows = is_locked or section.has_rows(self._place)
+                    for step in itertools.islice(iter(lambda: walk.step, None), BATCH):
+                        walk.answer(self._do(step, section, is_locked, has_rows))
+            except Fault as fault:
+                return [*self._failures, Failure(self._place.path, fault)]
+            except OSError as error:
+                return [*self._failures, Failure(self._place.path, faults.of_system(error))]
+        return self._failures
+
+    def _do(
+        self, step: Step, section: Section, is_locked: bool, has_rows: bool
+    ) -> plan.Members | bool:
+        if step.event is Event.LEAVE and not step.whole:
+            return False
+        place = Place(self._place.share, step.path)
+        try:
+            if is_locked and step.event is not Event.LEAVE:
+                section.unlocked(self._guard, place, member=True)
+            if step.event is Event.ENTER:
+                return self._enter(place)
+            directory = self._cursor.at(place.local[:-1])
+            if step.event is Event.LEAVE:
+                directory.remove_directory(place.name)
+            else:
+                directory.remove_file(place.name)
+        except FileNotFoundError:
+            # Somebody else was faster: what was asked for is true.
+            return True
+        except Fault as fault:
+            self._failures.append(Failure(step.path, fault))
+            return False
+        except OSError as error:
+            self._failures.append(Failure(step.path, faults.of_system(error)))
+            return False
+        if has_rows:
+            section.forget(place)
+        return True
+
+    def _enter(self, place: Place) -> plan.Members:
+        """The members of a collection that can be entered. Raises Fault 403 or OSError."""
+        if place.share.tree.hides(place.local):
+            raise faults.reserved_name()
+        directory = self._cursor.at(place.local)
+        device = directory.facts().st_dev
+        self._device = self._device or device
+        if device != self._device:
+            raise faults.another_file_system()
+        return directory.kinds()

@@ -1,0 +1,196 @@
+"""GET and HEAD: the content of a file, whole or in ranges, or a plain list of a collection
+(RFC 9110 sections 9.3.1, 9.3.2 and 14).
+"""
+
+import html
+import secrets
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+
+from davserver.protocol import (
+    conditions,
+    faults,
+    headers,
+    mediatypes,
+    multistatus,
+    paths,
+    properties,
+    ranges,
+    resources,
+)
+from davserver.protocol.messages import Answer, Request
+from davserver.protocol.ranges import Range
+from davserver.protocol.resources import Stat
+from davserver.share import Place
+from davserver.shares import Shares
+from davserver.tree import Opened
+
+BLOCK = 1 << 18
+"""Bytes that are read and sent at a time."""
+
+HTML = "text/html; charset=utf-8"
+
+
+class Changed(Exception):
+    """The file was changed while it was sent: the connection must not end as if it were whole."""
+
+
+def run(request: Request, shares: Shares) -> Answer:
+    if shares.is_above(request.path):
+        return _list(request, sorted((name, True) for name in shares.all))
+    place = shares.to_read(request.path)
+    guard = conditions.read(request.headers, place.path, shares.prefix, request.principal)
+
+    opened = place.share.tree.open(place.local)
+    if opened is None:
+        return _collection(request, shares, place, guard)
+    try:
+        facts = opened.facts
+        if request.target is not None and request.target.slash:
+            raise faults.not_found()
+        view = shares.view()
+        described = _describe(place, facts, view.reader.properties(place.key))
+        view.require(guard, facts, lambda _: faults.not_modified(described[1:]))
+
+        wanted: tuple[Range, ...] = ()
+        if request.method == "GET" and _range_holds(request, facts):
+            wanted = ranges.parse(request.headers.get("range"), facts.st_size)
+        answer = _answer(opened, facts.st_size, described, wanted)
+    except BaseException:
+        opened.close()
+        raise
+    if request.method == "HEAD":
+        opened.close()
+        return Answer(answer.status, answer.headers, b"", answer.length)
+    return answer
+
+
+def _describe(place: Place, facts: Stat, stored: properties.Stored) -> tuple[tuple[str, str], ...]:
+    """The headers that describe a file: its media type first, then what a 304 has too."""
+    set_by_client = properties.stored_text(stored, properties.CONTENT_TYPE)
+    described = [
+        ("Content-Type", set_by_client or mediatypes.of(place.name)),
+        ("ETag", resources.etag(facts) or ""),
+        ("Last-Modified", properties.http_date(resources.modified(facts))),
+        # Without it browsers show what they have seen before.
+        ("Cache-Control", "no-cache"),
+        ("Accept-Ranges", "bytes"),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    language = properties.stored_text(stored, properties.CONTENT_LANGUAGE)
+    if language:
+        described.append(("Content-Language", language))
+    return tuple(described)
+
+
+def _range_holds(request: Request, facts: Stat) -> bool:
+    """RFC 9110 section 13.1.5: If-Range with an entity tag or a date, compared strongly."""
+    text = request.headers.get("if-range")
+    if text is None:
+        return True
+    if '"' in text:
+        return conditions.same_strong(text.strip(), resources.etag(facts))
+    date = headers.date(text)
+    return date is not None and date.timestamp() == resources.modified(facts)
+
+
+def _answer(
+    opened: Opened, size: int, described: tuple[tuple[str, str], ...], wanted: Sequence[Range]
+) -> Answer:
+    if not wanted:
+        return Answer(HTTPStatus.OK, described, _Pieces(opened, [Range(0, size - 1)]), size)
+    if len(wanted) == 1:
+        (one,) = wanted
+        where = ("Content-Range", f"bytes {one.first}-{one.last}/{size}")
+        return Answer(
+            HTTPStatus.PARTIAL_CONTENT, (*described, where), _Pieces(opened, wanted), one.size
+        )
+    boundary = secrets.token_hex(16)
+    heads = [
+        f"\r\n--{boundary}\r\nContent-Type: {described[0][1]}\r\n"
+        f"Content-Range: bytes {one.first}-{one.last}/{size}\r\n\r\n".encode("latin-1", "replace")
+        for one in wanted
+    ]
+    end = f"\r\n--{boundary}--\r\n".encode()
+    length = sum(map(len, heads)) + sum(one.size for one in wanted) + len(end)
+    kind = ("Content-Type", f"multipart/byteranges; boundary={boundary}")
+    return Answer(
+        HTTPStatus.PARTIAL_CONTENT,
+        (kind, *described[1:]),
+        _Pieces(opened, wanted, heads, end),
+        length,
+    )
+
+
+class _Pieces(Iterator[bytes]):
+    """The bytes of ranges, each behind its head where it has one; closing it closes the file.
+
+    Raises Changed before the last block of a range if the file was written to meanwhile.
+    """
+
+    def __init__(
+        self, opened: Opened, wanted: Sequence[Range], heads: Sequence[bytes] = (), end: bytes = b""
+    ) -> None:
+        self._opened = opened
+        self._blocks = self._read(wanted, heads, end)
+
+    def __next__(self) -> bytes:
+        return next(self._blocks)
+
+    def close(self) -> None:
+        self._opened.close()
+
+    def _read(self, wanted: Sequence[Range], heads: Sequence[bytes], end: bytes) -> Iterator[bytes]:
+        for number, one in enumerate(wanted):
+            if heads:
+                yield heads[number]
+            position = one.first
+            while position <= one.last:
+                block = self._opened.read(position, min(BLOCK, one.last + 1 - position))
+                position += len(block)
+                if not block or (position > one.last and self._opened.is_changed()):
+                    raise Changed
+                yield block
+        if end:
+            yield end
+
+
+def _collection(request: Request, shares: Shares, place: Place, guard: conditions.Guard) -> Answer:
+    facts = place.share.tree.look(place.local)
+    if facts is None or not resources.is_collection(facts):
+        raise faults.not_found()
+    shares.view().require(guard, facts, lambda _: faults.not_modified(()))
+    with place.share.tree.directory(place.local, reading=True) as directory:
+        members = [
+            (name, resources.is_collection(seen))
+            for name, found in directory.entries()
+            if (seen := place.share.tree.seen((*place.local, name), found)) is not None
+        ]
+    return _list(request, sorted(members))
+
+
+def _list(request: Request, members: Sequence[tuple[str, bool]]) -> Answer:
+    """A plain page with a link for each member."""
+    lines = "".join(
+        f'<li><a href="{paths.escape(name)}{"/" * is_collection}">'
+        f"{html.escape(multistatus.clean(name))}{'/' * is_collection}</a></li>\n"
+        for name, is_collection in members
+    )
+    title = html.escape(multistatus.clean("/" + "/".join(request.path)))
+    href = html.escape(paths.href(request.path, True, request.prefix))
+    body = (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"><base href="{href}">'
+        f"<title>{title}</title></head>\n<body>\n<h1>{title}</h1>\n<ul>\n{lines}</ul>\n"
+        "</body>\n</html>\n"
+    ).encode()
+    return Answer(
+        HTTPStatus.OK,
+        (
+            ("Content-Type", HTML),
+            ("Cache-Control", "no-cache"),
+            ("Content-Security-Policy", "default-src 'none'"),
+            ("X-Content-Type-Options", "nosniff"),
+        ),
+        b"" if request.method == "HEAD" else body,
+        len(body),
+    )

@@ -1,0 +1,163 @@
+"""LOCK: a new lock, an empty file for one on an unmapped URL, or a refresh (RFC 4918
+section 9.10).
+"""
+
+import uuid
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from davserver.protocol import (
+    conditions,
+    documents,
+    faults,
+    headers,
+    locks,
+    messages,
+    multistatus,
+    paths,
+    plan,
+    properties,
+)
+from davserver.protocol.conditions import Guard
+from davserver.protocol.headers import Depth
+from davserver.protocol.locks import Lock
+from davserver.protocol.messages import Answer, Request
+from davserver.protocol.paths import Target
+from davserver.share import Place, View
+from davserver.shares import Shares
+from davserver.tree import Upload
+
+DEPTHS = frozenset({Depth.ZERO, Depth.INFINITY})
+
+
+def run(request: Request, shares: Shares) -> Answer:
+    assert request.target is not None
+    depth = headers.depth(request.headers, Depth.INFINITY, DEPTHS)
+    timeout = headers.timeout(request.headers, shares.limits.lock_timeout)
+    guard = conditions.read(request.headers, request.target.path, shares.prefix, request.principal)
+    body = request.body.all(documents.LARGEST_BODY)
+    place = shares.to_write(request.path, creates=True)
+    if not body.strip():
+        return _refresh(shares, place, request.target, guard, timeout)
+    info = documents.lockinfo(body)
+
+    wanted = Lock(
+        f"urn:uuid:{uuid.uuid4()}",
+        place.path,
+        depth is Depth.INFINITY,
+        info.exclusive,
+        info.owner,
+        request.principal,
+        timeout,
+        0.0,
+    )
+    asked = _Asked(place, request.target, guard, wanted)
+    settled = _settle(shares.view(), asked)
+    if settled.in_the_way:
+        return _blocked(shares, asked, settled.in_the_way)
+
+    with ExitStack() as held:
+        upload = _empty_file(held, place) if settled.creates else None
+        section = held.enter_context(shares.section())
+        settled = _settle(section, asked)
+        if settled.in_the_way:
+            return _blocked(shares, asked, settled.in_the_way)
+        if settled.creates:
+            if upload is None:
+                raise faults.not_found()
+            section.publish(place, upload, replaces=False)
+        section.grant(place, wanted)
+
+    status = HTTPStatus.CREATED if settled.creates else HTTPStatus.OK
+    return _discovery(shares, place, status, (("Lock-Token", f"<{wanted.token}>"),))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    place: Place
+    target: Target
+    guard: Guard
+    wanted: Lock
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """``in_the_way`` are locks on members of what is to be locked deeply."""
+
+    creates: bool
+    in_the_way: tuple[Lock, ...]
+
+
+def _settle(view: View, asked: _Asked) -> _Settled:
+    """Raises Fault 403, 404, 409, 412 or 423, or OSError."""
+    subject = view.subject(asked.place, asked.target)
+    creates = subject.mapped is None
+    if creates:
+        plan.lock_unmapped(subject)
+    else:
+        plan.existing(subject)
+    view.require(asked.guard, subject.mapped)
+    if creates:
+        view.unlocked(asked.guard, asked.place, member=True)
+    held = view.locks(asked.place, below=True)
+    wanted = asked.wanted
+    covering, below = locks.conflicts(wanted.root, wanted.deep, wanted.exclusive, held)
+    if covering:
+        raise faults.lock_conflict(view.root_href(lock) for lock in covering)
+    return _Settled(creates, below)
+
+
+def _empty_file(held: ExitStack, place: Place) -> Upload:
+    directory = held.enter_context(place.directory())
+    return held.enter_context(place.share.tree.upload(directory))
+
+
+def _blocked(shares: Shares, asked: _Asked, in_the_way: Sequence[Lock]) -> Answer:
+    """RFC 4918 section 9.10.3: members keep a deep lock from being granted."""
+    view = shares.view()
+    lines = [
+        multistatus.failure(view.root_href(lock), faults.lock_conflict([view.root_href(lock)]))
+        for lock in in_the_way
+    ]
+    lines.append(multistatus.failure(view.href(asked.place.path), faults.failed_dependency()))
+    return messages.report([multistatus.render(line) for line in lines])
+
+
+def _refresh(shares: Shares, place: Place, target: Target, guard: Guard, timeout: int) -> Answer:
+    """A LOCK without a body gives the submitted lock a new end (RFC 4918 section 9.10.2)."""
+    if len(guard.tokens) != 1:
+        raise faults.bad_header("If", "the one token of the lock that is to be refreshed")
+    (token,) = guard.tokens
+
+    def settle(view: View) -> Lock:
+        subject = view.subject(place, target)
+        plan.existing(subject)
+        # The token first: its 412 says more than that of the If header.
+        lock = next((one for one in view.locks(place) if one.token == token), None)
+        if lock is None or not lock.covers(place.path):
+            raise faults.wrong_refresh(paths.href(place.path, subject.is_collection, shares.prefix))
+        view.require(guard, subject.mapped)
+        if lock.principal != guard.principal:
+            raise faults.not_your_lock()
+        return lock
+
+    with shares.section() as section:
+        settle(section)
+        section.writer.refresh_lock(token, timeout, section.now + timeout)
+
+    return _discovery(shares, place, HTTPStatus.OK, ())
+
+
+def _discovery(
+    shares: Shares, place: Place, status: HTTPStatus, extra: tuple[tuple[str, str], ...]
+) -> Answer:
+    view = shares.view()
+    covering = [lock for lock in view.locks(place) if lock.covers(place.path)]
+    content = properties.lockdiscovery(covering, view.now, view.root_href)
+    body = (
+        '<?xml version="1.0" encoding="utf-8"?>\n<D:prop xmlns:D="DAV:">'
+        f"<D:lockdiscovery>{content}</D:lockdiscovery></D:prop>"
+    )
+    return Answer(status, (("Content-Type", multistatus.CONTENT_TYPE), *extra), body.encode())

@@ -1,0 +1,31 @@
+"""OPTIONS: what can be done with a resource (RFC 9110 section 9.3.7, RFC 4918 section 10.1)."""
+
+from http import HTTPStatus
+
+from davserver.methods import allow
+from davserver.protocol.messages import Answer, Request
+from davserver.shares import Shares
+
+
+def run(request: Request, shares: Shares) -> Answer:
+    place = None
+    if request.target is not None and not shares.is_above(request.path):
+        place = shares.to_read(request.path)
+
+    if request.target is None or (place is not None and not place.share.read_only):
+        classes = "1, 2, 3"
+    else:
+        # Finder mounts what lacks class 2 read-only, which is what this is.
+        classes = "1, 3"
+    methods = ", ".join(allow.KNOWN) if request.target is None else allow.at(request, shares)
+
+    return Answer(
+        HTTPStatus.OK,
+        (
+            ("DAV", classes),
+            # Microsoft Office opens read-only without it.
+            ("MS-Author-Via", "DAV"),
+            ("Allow", methods),
+            ("Accept-Ranges", "bytes"),
+        ),
+    )

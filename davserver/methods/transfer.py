@@ -1,0 +1,103 @@
+"""What COPY and MOVE share: reading them, and settling whether they may be done."""
+
+import logging
+from dataclasses import dataclass
+
+from davserver.methods.outcome import Failure
+from davserver.protocol import conditions, faults, headers, plan, resources
+from davserver.protocol.conditions import Guard
+from davserver.protocol.messages import Request
+from davserver.protocol.paths import Target
+from davserver.protocol.resources import Stat
+from davserver.share import Place, View
+from davserver.shares import Shares
+
+log = logging.getLogger("davserver.storage")
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A COPY or MOVE as it was asked for."""
+
+    source: Place
+    target: Place
+    from_url: Target
+    to_url: Target
+    overwrite: bool
+    moves: bool
+    guard: Guard
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a transfer has met: the facts of its source, and of what it replaces. ``blocked`` are
+    the members of the destination that keep it from being replaced.
+    """
+
+    facts: Stat
+    replaced: Stat | None
+    target_device: int
+    blocked: tuple[Failure, ...] = ()
+
+    @property
+    def is_collection(self) -> bool:
+        return resources.is_collection(self.facts)
+
+
+def read(request: Request, shares: Shares, *, moves: bool) -> Transfer:
+    """Raises Fault 400, 403, 404, 409 or 502."""
+    assert request.target is not None
+    overwrite = headers.overwrite(request.headers)
+    to_url = headers.destination(request.headers, shares.prefix)
+    guard = conditions.read(request.headers, request.target.path, shares.prefix, request.principal)
+    path = request.target.path
+    source = shares.to_write(path) if moves else shares.to_read(path)
+    if shares.resolve(to_url.path) is None and not shares.is_above(to_url.path):
+        raise faults.foreign_destination()
+    target = shares.to_write(to_url.path, creates=True)
+    return Transfer(source, target, request.target, to_url, overwrite, moves, guard)
+
+
+def settle(view: View, asked: Transfer) -> Settled:
+    """May it be done? Raises Fault 403, 404, 409, 412 or 423, or OSError."""
+    source = view.subject(asked.source, asked.from_url)
+    target = view.subject(asked.target, asked.to_url)
+    creates = plan.transfer(source, target, moves=asked.moves)
+    assert source.facts is not None
+    assert target.parent is not None
+    _check_borders(asked, source, target)
+    view.require(asked.guard, source.mapped)
+    if not creates and not asked.overwrite:
+        raise faults.destination_exists()
+    if asked.moves:
+        view.unlocked(asked.guard, asked.source, member=True)
+    rebinds = creates or asked.moves or source.is_collection or target.is_collection
+    view.unlocked(asked.guard, asked.target, member=rebinds)
+    blocked = tuple(
+        Failure(lock.root, view.locked([lock]))
+        for lock in view.obstacles_below(asked.guard, asked.target)
+    )
+    return Settled(source.facts, target.facts, target.parent.st_dev, blocked)
+
+
+def discard(place: Place, name: str | None) -> None:
+    """Remove a replaced tree, if there is one: with a reserved name it stands beside a place. What
+    cannot be removed stays there unseen, and is logged.
+    """
+    if name is None:
+        return
+    path = (*place.local[:-1], name)
+    for error in place.share.tree.discard(path):
+        log.error("leftover %s: %r", "/".join(path), error)
+
+
+def _check_borders(asked: Transfer, source: plan.Subject, target: plan.Subject) -> None:
+    """Directories of the server's own and mounted file systems neither move nor are replaced."""
+    there = asked.target.share.tree
+    if there.has_hidden_below(asked.target.local):
+        raise faults.reserved_name()
+    if target.is_collection and there.has_mount_below(asked.target.local):
+        raise faults.another_file_system()
+    here = asked.source.share.tree
+    if asked.moves and source.is_collection and here.has_hidden_below(asked.source.local):
+        raise faults.reserved_name()

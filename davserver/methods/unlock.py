@@ -1,0 +1,34 @@
+"""UNLOCK: the end of a lock (RFC 4918 section 9.11)."""
+
+from http import HTTPStatus
+
+from davserver.protocol import conditions, faults, headers
+from davserver.protocol.messages import Answer, Request
+from davserver.share import View
+from davserver.shares import Shares
+
+
+def run(request: Request, shares: Shares) -> Answer:
+    assert request.target is not None
+    target = request.target
+    token = headers.lock_token(request.headers)
+    guard = conditions.read(request.headers, target.path, shares.prefix, request.principal)
+    place = shares.to_write(target.path)
+
+    def settle(view: View) -> None:
+        subject = view.subject(place, target)
+        lock = next((one for one in view.locks(place) if one.token == token), None)
+        covers = lock is not None and lock.covers(place.path)
+        if subject.mapped is None and not covers:
+            raise faults.not_found()
+        if lock is None or not covers:
+            raise faults.wrong_lock_token(view.href(place.path))
+        if lock.principal != request.principal:
+            raise faults.not_your_lock()
+        view.require(guard, subject.mapped)
+
+    with shares.section() as section:
+        settle(section)
+        section.writer.remove_lock(token)
+
+    return Answer(HTTPStatus.NO_CONTENT)

@@ -1,0 +1,215 @@
+"""XML bodies become values here: propfind, propertyupdate, lockinfo, and dead property values.
+
+lxml is the reader. It expands no entities and knows no network; any DOCTYPE is refused, because no
+client needs one and every XML attack does. Unknown elements, comments and processing instructions
+are passed over (RFC 4918 section 17).
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from lxml import etree
+
+from davserver.protocol import faults
+
+Element: TypeAlias = etree._Element
+
+DAV = "DAV:"
+LARGEST_BODY = 1 << 20
+"""Bytes that an XML body may have."""
+MOST_ELEMENTS = 10_000
+MOST_PROPERTIES = 1_000
+DEEPEST = 64
+LONGEST_OWNER = 8192
+"""Characters of XML that the owner of a lock may have."""
+
+_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+
+
+@dataclass(frozen=True, slots=True)
+class Propfind:
+    """RFC 4918 section 14.20. ``names`` are the asked properties as `{namespace}name`: those of
+    `prop`, or those of `include` beside `allprop`.
+    """
+
+    kind: str
+    names: tuple[str, ...] = ()
+
+
+ALLPROP = Propfind("allprop")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One instruction of a PROPPATCH, in document order. ``value`` is the property element as XML
+    that stands on its own, and None where the property is to be removed.
+    """
+
+    name: str
+    value: str | None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lockinfo:
+    """RFC 4918 section 14.11. ``owner`` is the XML of the owner element, or empty."""
+
+    exclusive: bool
+    owner: str
+
+
+def propfind(body: bytes) -> Propfind:
+    """Read what a PROPFIND asks for; an empty body asks for all (RFC 4918 section 9.1).
+
+    Raises Fault 400, or 413 beyond the limits.
+    """
+    if not body.strip():
+        return ALLPROP
+    root = _parse(body, "propfind")
+    asked = [child for child in root if child.tag in _PROPFIND_CHILDREN]
+    kinds = [etree.QName(child).localname for child in asked]
+    if sorted(kinds) == ["allprop", "include"]:
+        include = asked[kinds.index("include")]
+        return Propfind("allprop", _names(include))
+    if kinds == ["prop"]:
+        return Propfind("prop", _names(asked[0]))
+    if kinds in (["allprop"], ["propname"]):
+        return Propfind(kinds[0])
+    raise faults.bad_document(
+        "A propfind element holds one of prop, propname, and allprop (with or without include)."
+    )
+
+
+def propertyupdate(body: bytes) -> tuple[Change, ...]:
+    """Read the instructions of a PROPPATCH (RFC 4918 section 14.19). Raises Fault 400 or 413."""
+    root = _parse(body, "propertyupdate")
+    changes: list[Change] = []
+    for instruction in root:
+        if instruction.tag not in (f"{{{DAV}}}set", f"{{{DAV}}}remove"):
+            continue
+        removes = instruction.tag == f"{{{DAV}}}remove"
+        for prop in instruction.iterchildren(f"{{{DAV}}}prop"):
+            for element in prop:
+                changes.append(
+                    Change(_name(element), None)
+                    if removes
+                    else Change(_name(element), standalone(element), "".join(element.itertext()))
+                )
+    if not changes:
+        raise faults.bad_document("A propertyupdate element names the properties to set or remove.")
+    if len(changes) > MOST_PROPERTIES:
+        raise faults.too_large(f"More than {MOST_PROPERTIES} properties in one request.")
+    return tuple(changes)
+
+
+def lockinfo(body: bytes) -> Lockinfo:
+    """Read what a LOCK wants (RFC 4918 section 14.11). Raises Fault 400 or 413."""
+    root = _parse(body, "lockinfo")
+    scope = root.find(f"{{{DAV}}}lockscope")
+    kind = root.find(f"{{{DAV}}}locktype")
+    scopes = [] if scope is None else [child.tag for child in scope if child.tag in _SCOPES]
+    if len(scopes) != 1 or kind is None or kind.find(f"{{{DAV}}}write") is None:
+        raise faults.bad_document(
+            "A lockinfo element holds a lockscope, exclusive or shared, and the locktype write."
+        )
+    owner = root.find(f"{{{DAV}}}owner")
+    text = "" if owner is None else standalone(owner)
+    if len(text) > LONGEST_OWNER:
+        raise faults.bad_document(f"The owner of a lock has at most {LONGEST_OWNER} characters.")
+    return Lockinfo(_SCOPES[scopes[0]], text)
+
+
+def standalone(element: Element) -> str:
+    """The XML of an element that means the same in any other place.
+
+    It declares the namespaces in scope, since prefixes may stand in content (RFC 4918 section
+    4.3), and carries the `xml:lang` in scope. `D` for `DAV:` needs no declaration: every answer
+    of ours declares it.
+    """
+    namespaces = dict(element.nsmap)
+    if namespaces.get("D") == DAV and not any(one.prefix == "D" for one in element.iter()):
+        del namespaces["D"]
+    attributes = dict(sorted((str(name), str(value)) for name, value in element.attrib.items()))
+    lone = etree.Element(element.tag, attributes, dict(sorted(namespaces.items(), key=_by_prefix)))
+    lang = next(element.iterancestors(), None)
+    while lang is not None and _LANG not in lone.attrib:
+        if _LANG in lang.attrib:
+            lone.set(_LANG, str(lang.attrib[_LANG]))
+        lang = lang.getparent()
+    lone.text = element.text
+    lone.extend(deepcopy(child) for child in element)
+    return etree.tostring(lone, encoding="unicode", with_tail=False)
+
+
+def read(body: bytes) -> Element:
+    """Parse a document that this server may have written. Raises Fault 400 or 413."""
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(body, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise faults.bad_document("The request body is not well-formed XML.") from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise faults.bad_document("A document type declaration is not accepted.")
+    return root
+
+
+_SCOPES: dict[str | bytes | bytearray | etree.QName, bool] = {
+    f"{{{DAV}}}exclusive": True,
+    f"{{{DAV}}}shared": False,
+}
+_PROPFIND_CHILDREN = frozenset(f"{{{DAV}}}{n}" for n in ("allprop", "include", "prop", "propname"))
+
+
+def _parse(body: bytes, expected: str) -> Element:
+    if len(body) > LARGEST_BODY:
+        raise faults.too_large(f"An XML body has at most {LARGEST_BODY} bytes.")
+    root = read(body)
+    if root.tag != f"{{{DAV}}}{expected}":
+        raise faults.bad_document(f"The root of the XML body must be the DAV: element {expected}.")
+    _limit(root)
+    return root
+
+
+def _limit(root: Element) -> None:
+    """Raises Fault 413 for a document that is deeper or larger than any client needs."""
+    depth = count = 0
+    for event, _ in etree.iterwalk(root, events=("start", "end")):
+        if event == "end":
+            depth -= 1
+            continue
+        depth, count = depth + 1, count + 1
+        if depth > DEEPEST or count > MOST_ELEMENTS:
+            raise faults.too_large(
+                f"An XML body has at most {MOST_ELEMENTS} elements, {DEEPEST} deep."
+            )
+
+
+def _names(prop: Element) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(_name(element) for element in prop))
+    if len(names) > MOST_PROPERTIES:
+        raise faults.too_large(f"More than {MOST_PROPERTIES} properties in one request.")
+    return names
+
+
+def _name(element: Element) -> str:
+    """`{namespace}name`, or just the name of an element in no namespace."""
+    tag = element.tag
+    return tag if isinstance(tag, str) else str(tag)
+
+
+def _by_prefix(item: tuple[str | None, str]) -> str:
+    return item[0] or ""
+
+
+def split(name: str) -> tuple[str, str]:
+    """The namespace, or an empty string, and the local name of a property."""
+    namespace, brace, local = name.removeprefix("{").rpartition("}")
+    return (namespace, local) if brace else ("", name)

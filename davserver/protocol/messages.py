@@ -1,0 +1,85 @@
+"""The two ends of a verb: the `Request` that it gets and the `Answer` that it gives."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Protocol
+
+from davserver.protocol import multistatus
+from davserver.protocol.faults import Fault
+from davserver.protocol.headers import Headers
+from davserver.protocol.paths import Path, Target
+
+TEXT = "text/plain; charset=utf-8"
+
+
+class Body(Protocol):
+    """The content of a request, not yet read."""
+
+    @property
+    def length(self) -> int | None:
+        """Bytes, or None where the sender does not say."""
+
+    def blocks(self) -> Iterator[bytes]:
+        """The content in blocks. Raises Fault 400 where it ends too early."""
+
+    def all(self, limit: int) -> bytes:
+        """The whole content. Raises Fault 413 where it has more than ``limit`` bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request whose target is parsed.
+
+    ``target`` is below the ``prefix`` that this server's shares hang under; it is None for `*`.
+    ``principal`` is who asks, empty for anonymous.
+    """
+
+    method: str
+    target: Target | None
+    headers: Headers
+    body: Body
+    principal: str = ""
+    prefix: Path = ()
+
+    @property
+    def path(self) -> Path:
+        return self.target.path if self.target else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response. ``body`` is whole, or blocks that are sent as they come; ``length`` is the
+    number of bytes that blocks will have, where it is known.
+    """
+
+    status: HTTPStatus
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | Iterable[bytes] = b""
+    length: int | None = None
+
+
+def refusal(fault: Fault) -> Answer:
+    """A Fault as the answer: XML where it has a DAV condition code, else a sentence of text."""
+    if fault.status is HTTPStatus.NOT_MODIFIED:
+        return Answer(fault.status, fault.headers)
+    if fault.condition:
+        frame = '<?xml version="1.0" encoding="utf-8"?>\n<D:error xmlns:D="DAV:">'
+        sentence = (
+            f'<s:message xmlns:s="urn:davserver">{multistatus.text(fault.sentence)}</s:message>'
+        )
+        element = multistatus.error(fault.condition, fault.hrefs, frame=frame)
+        body = element.replace("</D:error>", f"{sentence}</D:error>")
+        kind = multistatus.CONTENT_TYPE
+    else:
+        body, kind = f"{fault.sentence}\n", TEXT
+    return Answer(fault.status, (("Content-Type", kind), *fault.headers), body.encode())
+
+
+def report(responses: Iterable[str]) -> Answer:
+    """A 207 around rendered responses."""
+    return Answer(
+        HTTPStatus.MULTI_STATUS,
+        (("Content-Type", multistatus.CONTENT_TYPE),),
+        multistatus.stream(responses),
+    )

@@ -1,0 +1,61 @@
+"""What one look at a resource tells: its kind, its entity tag, its times.
+
+The facts are those of a `stat`; the tree gives the operating system's own record, because one
+Python object more for each member is what a listing of many thousands can feel.
+"""
+
+import stat
+from typing import Protocol
+
+
+class Stat(Protocol):
+    """The fields of `os.stat_result` that are looked at. Sizes in bytes, times in nanoseconds."""
+
+    @property
+    def st_mode(self) -> int: ...
+    @property
+    def st_ino(self) -> int: ...
+    @property
+    def st_dev(self) -> int: ...
+    @property
+    def st_size(self) -> int: ...
+    @property
+    def st_mtime_ns(self) -> int: ...
+    @property
+    def st_ctime_ns(self) -> int: ...
+
+
+def is_collection(facts: Stat) -> bool:
+    return stat.S_ISDIR(facts.st_mode)
+
+
+def is_file(facts: Stat) -> bool:
+    return stat.S_ISREG(facts.st_mode)
+
+
+def is_link(facts: Stat) -> bool:
+    return stat.S_ISLNK(facts.st_mode)
+
+
+def is_served(facts: Stat) -> bool:
+    """Whether it is a file or a collection: links and special files are invisible."""
+    return is_file(facts) or is_collection(facts)
+
+
+def etag(facts: Stat) -> str | None:
+    """The strong entity tag with its quotes; a collection has none, because the time of a
+    directory misses what changes in its members (RFC 9110 section 8.8.3).
+    """
+    if not is_file(facts):
+        return None
+    return f'"{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}"'
+
+
+def modified(facts: Stat) -> int:
+    """Seconds since the epoch, as Last-Modified can tell them."""
+    return facts.st_mtime_ns // 1_000_000_000
+
+
+def created(facts: Stat) -> int:
+    """Seconds since the epoch: the earlier of both times that a directory entry has."""
+    return min(facts.st_mtime_ns, facts.st_ctime_ns) // 1_000_000_000

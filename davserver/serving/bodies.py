@@ -1,0 +1,104 @@
+"""Request bodies: read in pieces, whatever their framing says (RFC 9112 sections 6 and 7)."""
+
+import re
+from typing import Any, Protocol
+
+_CHUNK_HEAD = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n\0]*)?\r\n")
+_LONGEST_LINE = 4096
+_LONGEST_TRAILERS = 16384
+
+
+class Body(Protocol):
+    """What `wsgi.input` is. cheroot looks at ``remaining``: nothing is left for it to read."""
+
+    remaining: int
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, at most ``size``; none at the end. Raises ValueError for a broken frame,
+        OSError for a broken connection.
+        """
+
+    def drain(self, limit: int) -> bool:
+        """Read at most ``limit`` bytes of what is left; whether that was all."""
+
+
+class SizedBody:
+    """A body of an announced length."""
+
+    remaining = 0
+
+    def __init__(self, stream: Any, length: int) -> None:
+        self._stream = stream
+        self._left = length
+
+    def read(self, size: int = -1) -> bytes:
+        wanted = self._left if size < 0 else min(size, self._left)
+        if not wanted:
+            return b""
+        data: bytes = self._stream.read(wanted)
+        self._left -= len(data)
+        return data
+
+    def drain(self, limit: int) -> bool:
+        if self._left > limit:
+            return False
+        while self._left:
+            if not self.read(self._left):
+                return False
+        return True
+
+
+class ChunkedBody:
+    """A chunked body. No chunk is ever held whole; trailers are read and passed over."""
+
+    remaining = 0
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._chunk = 0
+        self._ended = False
+        self._broken = False
+
+    def read(self, size: int = -1) -> bytes:
+        if self._broken:
+            raise ValueError("broken chunks")
+        if self._ended:
+            return b""
+        self._broken = True
+        if not self._chunk:
+            self._chunk = self._head()
+            if not self._chunk:
+                self._trailers()
+                self._ended, self._broken = True, False
+                return b""
+        wanted = min(self._chunk, 1 << 16 if size < 0 else size)
+        data: bytes = self._stream.read(wanted)
+        if len(data) < wanted:
+            raise ValueError("cut off within a chunk")
+        self._chunk -= len(data)
+        if not self._chunk and self._stream.read(2) != b"\r\n":
+            raise ValueError("no end of a chunk")
+        self._broken = False
+        return data
+
+    def drain(self, limit: int) -> bool:
+        read = 0
+        try:
+            while read <= limit and not self._ended:
+                read += len(self.read(1 << 14))
+        except ValueError:
+            return False
+        return self._ended
+
+    def _head(self) -> int:
+        match = _CHUNK_HEAD.fullmatch(self._stream.readline(_LONGEST_LINE))
+        if match is None:
+            raise ValueError("no chunk size")
+        return int(match[1], 16)
+
+    def _trailers(self) -> None:
+        read = 0
+        while (line := self._stream.readline(_LONGEST_LINE)) != b"\r\n":
+            read += len(line)
+            if not line.endswith(b"\r\n") or read > _LONGEST_TRAILERS:
+                raise ValueError("broken trailers")

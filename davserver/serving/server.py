@@ -1,0 +1,59 @@
+"""The server: a listening socket and its worker threads."""
+
+import logging
+import socket
+from contextlib import suppress
+from typing import Any
+
+from cheroot.workers.threadpool import ThreadPool
+from cheroot.wsgi import Gateway_10, Server
+
+from davserver import __version__
+from davserver.serving.connections import DavConnection
+from davserver.wsgi import App
+
+log = logging.getLogger("davserver.serving")
+
+IDLE_SECONDS = 60
+"""How long a connection may say nothing, within a request or between two."""
+
+
+class DavServer(Server):
+    """Serves a WSGI application at ``host`` and ``port``; port 0 lets the system choose.
+
+    `prepare` binds, and raises OSError where it cannot; `serve` runs until `stop`.
+    """
+
+    ConnectionClass = DavConnection
+    version = f"davserver/{__version__}"
+
+    def __init__(self, app: App, host: str, port: int, threads: int) -> None:
+        super().__init__(
+            (host, port), app, numthreads=threads, request_queue_size=1024, timeout=IDLE_SECONDS
+        )
+        self.gateway = Gateway_10
+        self.requests = _Workers(self, min=threads, max=threads)
+        self.server_name = "davserver"
+        self.keep_alive_conn_limit = 10_000
+        self.max_request_header_size = 1 << 16
+        self.shutdown_timeout = 5
+
+    @property
+    def url(self) -> str:
+        """The base URL that it listens at, known after `prepare`."""
+        host, port = self.bind_addr[:2]
+        return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+    def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
+        """cheroot's own messages, in our log."""
+        log.log(level, "%s", msg, exc_info=traceback and level >= logging.ERROR)
+
+
+class _Workers(ThreadPool):
+    """Stops clients that do not read, too, when the server stops."""
+
+    @staticmethod
+    def _force_close(conn: Any) -> None:
+        if conn is not None:
+            with suppress(OSError):
+                conn.socket.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,83 @@
+"""Opens paths beneath a directory descriptor: nothing leads out of it, not even in a race.
+
+`openat2` lets the kernel hold the border. Where it is missing (Linux before 5.6, or a seccomp
+filter) the path is walked name by name with O_NOFOLLOW, which holds it too as long as no link is
+to be followed.
+"""
+
+import ctypes
+import errno
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+_SYS_OPENAT2 = 437
+_RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_NO_SYMLINKS = 0x04
+_RESOLVE_BENEATH = 0x08
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (
+        ("flags", ctypes.c_uint64),
+        ("mode", ctypes.c_uint64),
+        ("resolve", ctypes.c_uint64),
+    )
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_syscall: Callable[..., int] = _libc.syscall
+
+
+def openat2(root: int, names: Sequence[str], flags: int, *, follow: bool) -> int:
+    """Open names beneath ``root`` and give the new descriptor.
+
+    ``follow`` lets symbolic links lead anywhere beneath ``root``, without it any link is ELOOP.
+    Raises OSError: ELOOP, EXDEV for a path that leads out, or what open(2) raises.
+    """
+    resolve = _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS | (0 if follow else _RESOLVE_NO_SYMLINKS)
+    how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
+    path = os.fsencode("/".join(names)) or b"."
+    while True:
+        found = _syscall(
+            _SYS_OPENAT2, root, ctypes.c_char_p(path), ctypes.byref(how), ctypes.sizeof(how)
+        )
+        if found >= 0:
+            return found
+        number = ctypes.get_errno()
+        # EAGAIN: a rename elsewhere kept the kernel from being sure that the path stays beneath.
+        if number not in (errno.EINTR, errno.EAGAIN):
+            raise OSError(number, os.strerror(number))
+
+
+def walk(root: int, names: Sequence[str], flags: int, *, follow: bool) -> int:
+    """As `openat2`, without it. Links are never followed, whatever ``follow`` says."""
+    del follow
+    current = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
+    try:
+        for name in names[:-1]:
+            if name in ("", ".", ".."):
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+            below = os.open(
+                name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=current
+            )
+            os.close(current)
+            current = below
+        last = names[-1] if names else "."
+        if last == ".." or (last in ("", ".") and names):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return os.open(last, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=current)
+    finally:
+        os.close(current)
+
+
+def has_openat2() -> bool:
+    """Whether this kernel, and the filter above it, let openat2 through."""
+    with suppress(OSError):
+        root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.close(openat2(root, (), os.O_PATH, follow=False))
+        finally:
+            os.close(root)
+        return True
+    return False

@@ -1,0 +1,173 @@
+"""One open directory: what happens to a name happens here, as (descriptor, name)."""
+
+import contextlib
+import ctypes
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+from davserver.protocol.paths import RESERVED_PREFIX
+from davserver.tree import content
+from davserver.tree.opened import Opened
+
+_RENAME_NOREPLACE = 1
+_RENAME_EXCHANGE = 2
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Directory:
+    """An open directory of a tree; a context manager that closes it.
+
+    Every method raises OSError as its system call does.
+    """
+
+    def __init__(self, descriptor: int, hidden: frozenset[tuple[int, int]] = frozenset()) -> None:
+        self.fd = descriptor
+        self._hidden = hidden
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+    def stat(self, name: str) -> os.stat_result:
+        """The facts of an entry itself; a link is not followed."""
+        return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+
+    def entries(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Every entry but the server's own, links and special files included. One that vanishes
+        meanwhile is left out.
+        """
+        with os.scandir(self.fd) as found:
+            for entry in found:
+                if entry.name.startswith(RESERVED_PREFIX):
+                    continue
+                try:
+                    facts = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                if not self._hidden or (facts.st_dev, facts.st_ino) not in self._hidden:
+                    yield entry.name, facts
+
+    def kinds(self) -> list[tuple[str, bool]]:
+        """Every entry, the server's own temporary ones included, and whether it is a directory."""
+        with os.scandir(self.fd) as found:
+            return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
+
+    def facts(self) -> os.stat_result:
+        """The facts of the directory itself."""
+        return os.fstat(self.fd)
+
+    def is_hidden(self, facts: os.stat_result) -> bool:
+        """Whether an entry is a directory of the server's own."""
+        return bool(self._hidden) and (facts.st_dev, facts.st_ino) in self._hidden
+
+    def below(self, name: str) -> "Directory":
+        """Open a directory in this one; a link is not followed."""
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        return Directory(os.open(name, flags, dir_fd=self.fd), self._hidden)
+
+    def make(self, name: str, mode: int | None = None, like: int = 0o777) -> None:
+        """Make a directory, with a mode or with that of ``like`` less the umask."""
+        os.mkdir(name, like & 0o777 | 0o700, dir_fd=self.fd)
+        if mode is not None:
+            os.chmod(name, mode, dir_fd=self.fd)
+
+    def open(self, name: str) -> Opened:
+        """Open an entry for reading: ELOOP for a link, and a pipe holds nobody up."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return Opened(os.open(name, flags, dir_fd=self.fd))
+
+    def copy(self, source: Opened, name: str, mode: int | None, modified_ns: int) -> None:
+        """Make a file with the content of an open one, with a mode or with that of the source less
+        the umask, and a modification time in nanoseconds since the epoch.
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        target = os.open(name, flags, source.facts.st_mode & 0o777, dir_fd=self.fd)
+        try:
+            if mode is not None:
+                os.fchmod(target, mode)
+            content.fill(target, source)
+            os.utime(target, ns=(modified_ns, modified_ns))
+        finally:
+            os.close(target)
+
+    def remove_file(self, name: str) -> None:
+        """Remove an entry that is no directory."""
+        os.unlink(name, dir_fd=self.fd)
+
+    def discard_file(self, name: str) -> None:
+        """Remove an entry that is no directory, if it is there and can be removed."""
+        with contextlib.suppress(OSError):
+            self.remove_file(name)
+
+    def remove_directory(self, name: str) -> None:
+        """Remove an empty directory."""
+        os.rmdir(name, dir_fd=self.fd)
+
+    def rename(self, name: str, to: "Directory", new: str) -> None:
+        """Rename; EEXIST where the new name is taken."""
+        _renameat2(self.fd, name, to.fd, new, _RENAME_NOREPLACE)
+
+    def replace(self, name: str, to: "Directory", new: str) -> None:
+        """Rename; a file in the way is replaced in the same instant."""
+        os.rename(name, new, src_dir_fd=self.fd, dst_dir_fd=to.fd)
+
+    def exchange(self, name: str, to: "Directory", other: str) -> None:
+        """Let two entries change places in one instant."""
+        _renameat2(self.fd, name, to.fd, other, _RENAME_EXCHANGE)
+
+    def link(self, source: "Directory", name: str, new: str) -> None:
+        """Give a symbolic link of another directory a copy here."""
+        os.symlink(os.readlink(name, dir_fd=source.fd), new, dir_fd=self.fd)
+
+    def touch(self, name: str, modified_ns: int) -> None:
+        """Set the modification time of an entry, in nanoseconds since the epoch."""
+        facts = self.stat(name)
+        os.utime(name, ns=(facts.st_atime_ns, modified_ns), dir_fd=self.fd, follow_symlinks=False)
+
+    def space(self) -> tuple[int, int]:
+        """Bytes that are available and used on the file system of this directory."""
+        facts = os.fstatvfs(self.fd)
+        return (
+            facts.f_bavail * facts.f_frsize,
+            (facts.f_blocks - facts.f_bfree) * facts.f_frsize,
+        )
+
+
+def own_name() -> str:
+    """A new name that is reserved for the server."""
+    return f"{RESERVED_PREFIX}{secrets.token_hex(8)}"
+
+
+def _renameat2(source: int, name: str, target: int, new: str, flags: int) -> None:
+    while _libc.renameat2(source, os.fsencode(name), target, os.fsencode(new), flags):
+        number = ctypes.get_errno()
+        if number == errno.EINTR:
+            continue
+        if number == errno.EINVAL and flags == _RENAME_NOREPLACE:
+            _rename_by_look(source, name, target, new)
+            return
+        raise OSError(number, os.strerror(number))
+
+
+def _rename_by_look(source: int, name: str, target: int, new: str) -> None:
+    """NFS, FAT and some FUSE file systems know no flags: look first. The commit section keeps
+    every other writer of this server out meanwhile.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        os.stat(new, dir_fd=target, follow_symlinks=False)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)

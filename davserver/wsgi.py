@@ -1,0 +1,170 @@
+"""Both ends of WSGI: an environ becomes a `Request`, an `Answer` becomes status, headers and bytes.
+The only place that calls start_response (PEP 3333).
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+from itertools import chain
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote
+
+from davserver.protocol import faults, messages, paths
+from davserver.protocol.faults import Fault
+from davserver.protocol.messages import Answer, Request
+from davserver.protocol.paths import Path
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+App = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+BLOCK = 1 << 18
+"""Bytes of a request body that are asked for at a time."""
+
+_NO_BODY = (204, 304)
+
+log = logging.getLogger("davserver.errors")
+
+
+def request(environ: Environ, principal: str, prefix: Path) -> Request:
+    """Read an environ. Raises Fault 400, or 404 where the target is not below ``prefix``."""
+    raw = _target(environ)
+    target = None if raw == "*" else paths.parse(raw, prefix)
+    found = {
+        name[5:].replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            found[name.replace("_", "-").lower()] = environ[name]
+    return Request(
+        environ["REQUEST_METHOD"],
+        target,
+        MappingProxyType(found),
+        _Body(environ),
+        principal,
+        prefix,
+    )
+
+
+def respond(answer: Answer, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Send an answer. One that is small is sent with its length even if it comes in blocks."""
+    status, body, length = answer.status, answer.body, answer.length
+    if not isinstance(body, bytes) and length is None:
+        body, length = _gather(body)
+    if isinstance(body, bytes) and length is None:
+        length = len(body)
+    headers = list(answer.headers)
+    if length is not None and status not in _NO_BODY:
+        headers.append(("Content-Length", str(length)))
+    start_response(f"{status.value} {status.phrase}", headers)
+    if environ["REQUEST_METHOD"] == "HEAD" or status in _NO_BODY:
+        _close(body)
+        return []
+    return [body] if isinstance(body, bytes) else body
+
+
+def _gather(blocks: Iterable[bytes]) -> tuple[bytes | Iterable[bytes], int | None]:
+    """The first block in hand decides: is it the last, then the answer is whole."""
+    rest = iter(blocks)
+    first = next(rest, b"")
+    second = next(rest, None)
+    if second is None:
+        return first, None
+    return _Rest(chain((first, second), rest), rest), None
+
+
+def _close(body: object) -> None:
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+
+
+class _Rest:
+    """Blocks that are still to come, and what has to be closed when they are no longer wanted."""
+
+    def __init__(self, blocks: Iterator[bytes], source: object) -> None:
+        self._blocks = blocks
+        self._source = source
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._blocks
+
+    def close(self) -> None:
+        _close(self._source)
+
+
+class _Body:
+    """`wsgi.input`, read only when a verb asks for it, and held to its announced length."""
+
+    def __init__(self, environ: Environ) -> None:
+        self._input = environ["wsgi.input"]
+        length = environ.get("CONTENT_LENGTH") or ""
+        is_chunked = "HTTP_TRANSFER_ENCODING" in environ
+        if length and not is_chunked and not (length.isascii() and length.isdigit()):
+            raise faults.bad_header("Content-Length", "a number of bytes")
+        self.length: int | None = None if is_chunked else int(length or 0)
+
+    def blocks(self) -> Iterator[bytes]:
+        rest = self.length
+        while rest is None or rest > 0:
+            try:
+                block = self._input.read(BLOCK if rest is None else min(BLOCK, rest))
+            except (OSError, ValueError) as error:
+                raise faults.short_body() from error
+            if not block:
+                if rest is None:
+                    return
+                raise faults.short_body()
+            if rest is not None:
+                rest -= len(block)
+            yield block
+
+    def all(self, limit: int) -> bytes:
+        if (self.length or 0) > limit:
+            raise faults.too_large(f"This request takes at most {limit} bytes.")
+        held = bytearray()
+        for block in self.blocks():
+            held += block
+            if len(held) > limit:
+                raise faults.too_large(f"This request takes at most {limit} bytes.")
+        return bytes(held)
+
+
+def _target(environ: Environ) -> str:
+    """The request target as it was sent, where the server tells, else as near as WSGI has it."""
+    raw = environ.get("REQUEST_URI") or environ.get("RAW_URI")
+    if raw:
+        return str(raw)
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    if path == "*":
+        return "*"
+    try:
+        octets = path.encode("latin-1")
+    except UnicodeEncodeError:
+        # WsgiDAV's own application has decoded it already.
+        octets = path.encode("utf-8", "surrogateescape")
+    return quote(octets, safe="/") or "/"
+
+
+def guard(
+    environ: Environ, start_response: StartResponse, answer: Callable[[], Iterable[bytes]]
+) -> Iterable[bytes]:
+    """Give an answer, or the refusal for whatever was raised on the way to its first block.
+
+    What is not a refusal is logged, and told to the client without any detail.
+    """
+    try:
+        return answer()
+    except Fault as fault:
+        refused = fault
+    except OSError as error:
+        refused = faults.of_system(error)
+        if refused.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("%s: storage failed: %r", environ["REQUEST_METHOD"], error)
+    except Exception:
+        refused = faults.internal_error()
+        log.exception("%s failed", environ["REQUEST_METHOD"])
+    return respond(messages.refusal(refused), environ, start_response)

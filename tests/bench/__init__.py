@@ -1,0 +1,1 @@
+"""Measures our server beside others: ``python -m tests.bench``. Never a timed test."""

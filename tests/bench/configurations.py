@@ -1,0 +1,88 @@
+"""The settings of the servers beside ours: each chosen so that its server does its best."""
+
+from pathlib import Path
+
+from tests.bench.client import HOST
+
+APACHE_MODULES = Path("/usr/lib/apache2/modules")
+
+APACHE = """\
+ServerRoot "{home}"
+ServerName localhost
+Listen {host}:{port}
+PidFile "{home}/apache.pid"
+DefaultRuntimeDir "{home}"
+ErrorLog "{home}/error.log"
+LogLevel crit
+LoadModule mpm_event_module {modules}/mod_mpm_event.so
+LoadModule authz_core_module {modules}/mod_authz_core.so
+LoadModule mime_module {modules}/mod_mime.so
+LoadModule dav_module {modules}/mod_dav.so
+LoadModule dav_fs_module {modules}/mod_dav_fs.so
+TypesConfig /etc/mime.types
+EnableSendfile On
+KeepAlive On
+DocumentRoot "{root}"
+DavLockDB "{home}/locks"
+<Directory "{root}">
+    Dav On
+    DavDepthInfinity On
+    AllowOverride None
+    Require all granted
+</Directory>
+"""
+
+NGINX = """\
+load_module {module};
+daemon off;
+{user}worker_processes auto;
+pid {home}/nginx.pid;
+error_log {home}/error.log crit;
+events {{ }}
+http {{
+    include /etc/nginx/mime.types;
+    access_log off;
+    sendfile on;
+    tcp_nopush off;
+    client_max_body_size 0;
+    client_body_temp_path {home}/bodies;
+    proxy_temp_path {home}/proxy;
+    fastcgi_temp_path {home}/fastcgi;
+    uwsgi_temp_path {home}/uwsgi;
+    scgi_temp_path {home}/scgi;
+    dav_ext_lock_zone zone=locks:10m;
+    server {{
+        listen {host}:{port};
+        location / {{
+            root "{root}";
+            dav_methods PUT DELETE MKCOL COPY MOVE;
+            dav_ext_methods PROPFIND OPTIONS LOCK UNLOCK;
+            dav_ext_lock zone=locks;
+        }}
+    }}
+}}
+"""
+
+
+def apache(root: Path, home: Path, port: int) -> str:
+    """Apache with mod_dav over ``root``; what it writes itself lies in ``home``."""
+    return APACHE.format(root=root, home=home, port=port, host=HOST, modules=APACHE_MODULES)
+
+
+def nginx(root: Path, home: Path, port: int, module: Path, *, user: str = "") -> str:
+    """nginx with dav-ext over ``root``; ``user`` is whom its workers run as, where it is root."""
+    line = f"user {user};\n" if user else ""
+    return NGINX.format(root=root, home=home, port=port, host=HOST, module=module, user=line)
+
+
+def wsgidav(root: Path, port: int) -> dict[str, object]:
+    """Stock WsgiDAV over ``root``: anonymous, properties and locks stored in memory."""
+    return {
+        "host": HOST,
+        "port": port,
+        "provider_mapping": {"/": str(root)},
+        "simple_dc": {"user_mapping": {"*": True}},
+        "property_manager": True,
+        "lock_storage": True,
+        "verbose": 0,
+    }

@@ -1,0 +1,128 @@
+"""Servers in this process that answer what a test tells them to, right or wrong."""
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+from tests.bench import ground, workloads
+from tests.bench.client import HOST
+from tests.bench.peers import Server
+
+DEAD = f'<colour xmlns="urn:davserver:bench">{workloads.DEAD_TEXT}</colour>'
+RESPONSE = (
+    "<D:response><D:href>/{path}</D:href><D:propstat><D:prop>"
+    "<D:resourcetype>{kind}</D:resourcetype><D:getcontentlength>{size}</D:getcontentlength>"
+    "<D:getlastmodified>Sat, 21 Nov 2026 12:00:00 GMT</D:getlastmodified>"
+    "{dead}"
+    "</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>"
+)
+
+Told = dict[str, int | None]
+Bend = Callable[[Told], Told]
+
+
+class Teller(BaseHTTPRequestHandler):
+    """Lists what lies below the root, bent by ``bend``, and claims success for all else."""
+
+    protocol_version = "HTTP/1.1"
+    root: ClassVar[Path]
+    bend: ClassVar[Bend]
+
+    def do_PROPFIND(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        told: Told = {"tree": None}
+        told |= {f"tree/{path}": size for path, size in ground.standing(self.root / "tree").items()}
+        if self.headers["Depth"] == "1":
+            told = {path: size for path, size in told.items() if path.count("/") < 2}
+        parts = (
+            RESPONSE.format(
+                path=workloads.href(path)[1:],
+                kind="<D:collection/>" if size is None else "",
+                size="" if size is None else size,
+                dead="" if size is None else DEAD,
+            )
+            for path, size in type(self).bend(told).items()
+        )
+        self.answer(207, f'<D:multistatus xmlns:D="DAV:">{"".join(parts)}</D:multistatus>')
+
+    def do_PROPPATCH(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self.answer(
+            207,
+            '<D:multistatus xmlns:D="DAV:"><D:response><D:href>/x</D:href><D:propstat><D:prop>'
+            '<colour xmlns="urn:davserver:bench"/></D:prop>'
+            "<D:status>HTTP/1.1 403 Forbidden</D:status></D:propstat></D:response></D:multistatus>",
+        )
+
+    def do_COPY(self) -> None:
+        self.answer(201)
+
+    do_MOVE = do_COPY
+
+    def do_DELETE(self) -> None:
+        self.answer(204)
+
+    def answer(self, status: int, body: str = "") -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body.encode())))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        return
+
+
+def whole(told: Told) -> Told:
+    return told
+
+
+def half(told: Told) -> Told:
+    return dict(list(told.items())[: len(told) // 2])
+
+
+def swollen(told: Told) -> Told:
+    return {path: None if size is None else size + 1 for path, size in told.items()}
+
+
+def renamed(told: Told) -> Told:
+    path, size = list(told.items())[-1]
+    return {**{each: told[each] for each in told if each != path}, path + "x": size}
+
+
+@contextlib.contextmanager
+def telling(root: Path, bend: Bend = whole) -> Iterator[Server]:
+    """A server in this process that answers as ``bend`` would have it."""
+    teller = type("Bent", (Teller,), {"root": root, "bend": staticmethod(bend)})
+    with ThreadingHTTPServer((HOST, 0), teller) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield Server("teller", server.server_port, os.getpid(), root)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextlib.contextmanager
+def saying(raw: bytes) -> Iterator[int]:
+    """A port where each connection is told ``raw``, a byte at a time, and ended."""
+
+    class Raw(BaseHTTPRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            for number in range(len(raw)):
+                self.wfile.write(raw[number : number + 1])
+
+    with ThreadingHTTPServer((HOST, 0), Raw) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,214 @@
+"""The measuring itself: it counts right answers and rejects wrong ones. Nothing here is timed."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bench import answers, ground, liars, measure, processes, report, workloads
+from tests.bench.__main__ import main
+from tests.bench.answers import Wrong
+from tests.bench.client import Client, Unanswered
+from tests.bench.liars import Bend
+from tests.bench.measure import Comparison, Pair, Rejected, Sample
+from tests.bench.peers import Peer, Server
+
+SCALE = 0.005
+LISTINGS = ("allprop", "named", "dead", "infinity")
+CHANGES = ("copy", "delete", "move")
+
+
+def asked(name: str, root: Path, bend: Bend, *, thorough: bool) -> None:
+    """Put one workload to a bent server. Raises Wrong."""
+    workload = workloads.every(SCALE)[name]
+    workload.lay(root, seed=7)
+    with liars.telling(root, bend) as server:
+        workload.ask(server, Client(), thorough=thorough)
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+@pytest.mark.parametrize("name", LISTINGS)
+def test_a_whole_listing_counts(name: str, thorough: bool, tmp_path: Path) -> None:
+    asked(name, tmp_path, liars.whole, thorough=thorough)
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+@pytest.mark.parametrize("name", LISTINGS)
+def test_half_a_listing_is_rejected(name: str, thorough: bool, tmp_path: Path) -> None:
+    with pytest.raises(Wrong, match="response elements"):
+        asked(name, tmp_path, liars.half, thorough=thorough)
+
+
+@pytest.mark.parametrize("bend", [liars.swollen, liars.renamed])
+@pytest.mark.parametrize("name", LISTINGS)
+def test_a_listing_of_other_things_is_rejected(name: str, bend: Bend, tmp_path: Path) -> None:
+    with pytest.raises(Wrong):
+        asked(name, tmp_path, bend, thorough=True)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_that_is_only_claimed_is_rejected(name: str, tmp_path: Path) -> None:
+    with pytest.raises(Wrong):
+        asked(name, tmp_path, liars.whole, thorough=False)
+
+
+def test_a_change_of_half_the_tree_is_rejected(tmp_path: Path) -> None:
+    planted = workloads.every(SCALE)["copy"]
+    planted.lay(tmp_path, seed=7)
+    before = ground.standing(tmp_path / "tree")
+    shutil.copytree(tmp_path / "tree", tmp_path / "copy")
+    workloads.same(tmp_path / "copy", before)
+
+    next((tmp_path / "copy").glob("*/*")).unlink()
+
+    with pytest.raises(Wrong):
+        workloads.same(tmp_path / "copy", before)
+
+
+def test_a_property_refused_inside_a_207_is_rejected(tmp_path: Path) -> None:
+    workload = workloads.every(SCALE)["dead"]
+    workload.lay(tmp_path, seed=7)
+    with liars.telling(tmp_path) as server, pytest.raises(Wrong, match="did not store"):
+        workload.arrange(server, Client())
+
+
+def test_the_one_who_answered_wrongly_is_named(tmp_path: Path) -> None:
+    @contextlib.contextmanager
+    def serve(place: Path) -> Iterator[Server]:
+        with liars.telling(place / "root", liars.half) as server:
+            yield server
+
+    liar = Peer("teller", lambda: "teller 1", lambda: "", serve)
+    workload = workloads.every(SCALE)["allprop"]
+
+    with (
+        measure.watched(liar, workload, tmp_path / "teller", seed=7) as side,
+        pytest.raises(Rejected) as caught,
+    ):
+        measure.compare(side, side, pairs=1)
+
+    assert caught.value.server == "teller"
+    assert not (tmp_path / "teller").exists()
+
+
+@pytest.mark.parametrize(
+    ("raw", "body"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", b"abc"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b""),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+            b"abc",
+        ),
+        (b"HTTP/1.0 200 OK\r\n\r\nabc", b"abc"),
+    ],
+)
+def test_the_client_reads_an_answer(raw: bytes, body: bytes) -> None:
+    with liars.saying(raw) as port:
+        assert Client().send(port, "GET", "/").body == body
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno\r\n",
+    ],
+)
+def test_the_client_takes_no_half_answer(raw: bytes) -> None:
+    with liars.saying(raw) as port, pytest.raises(Unanswered):
+        Client().send(port, "GET", "/")
+
+
+def pair(ours: float, theirs: float, others: float = 0.0) -> Pair:
+    return Pair(Sample(ours, 0.0, 0), Sample(theirs, 0.0, 0), others)
+
+
+def test_noisy_pairs_are_thrown_away_where_enough_are_left() -> None:
+    quiet = [pair(1, 2), pair(1, 3), pair(1, 4)]
+    compared = Comparison([pair(1, 100, others=0.9), *quiet], 0, 0)
+    assert (compared.ratio, compared.noisy) == (3, False)
+
+
+def test_noisy_pairs_are_kept_and_named_where_too_few_are_left() -> None:
+    compared = Comparison([pair(1, 100, others=0.9), pair(1, 50, others=0.9), pair(1, 2)], 0, 0)
+    assert (compared.ratio, compared.noisy) == (50, True)
+
+
+def test_ours_goes_first_every_other_time() -> None:
+    assert list(measure.turns(4)) == [True, False, True, False]
+
+
+def row(workload: str, peer: str, ratio: float, memory: int = 0) -> report.Row:
+    return report.Row(workload, workload, peer, Comparison([pair(0.001, 0.001 * ratio)], memory, 0))
+
+
+def test_a_goal_that_is_missed_or_not_measured_is_named() -> None:
+    assert report.missed([row("copy", "apache", 1.01)]) == []
+    assert report.missed([row("copy", "apache", 0.99)]) == [
+        "goal copy: at least 1 times as fast as apache; it is 0.99 times"
+    ]
+    assert report.missed([row("copy", "wsgidav", 9)]) == [
+        "goal copy: at least 1 times as fast as apache; not measured"
+    ]
+    assert report.missed([row("infinity", "apache", 2, memory=41_000_000)]) == [
+        "goal infinity: less than 40 MB above idle; it is 41.0 MB"
+    ]
+
+
+def test_a_process_tree_counts_its_children() -> None:
+    command = [sys.executable, "-c", "print(1, flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.read(1)
+        tree = {stat.pid for stat in processes.below(os.getpid(), processes.stats())}
+        alone = processes.memory(child.pid, "VmRSS")
+        child.communicate(b"\n")
+    assert {os.getpid(), child.pid} <= tree
+    assert 0 < alone < processes.memory(os.getpid(), "VmHWM") + alone
+
+
+def test_the_same_seed_lays_the_same_tree(tmp_path: Path) -> None:
+    trees = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        workloads.every(SCALE)["infinity"].lay(tmp_path / name, seed=3)
+        trees.append(ground.standing(tmp_path / name))
+    assert trees[0] == trees[1]
+    assert sum(size is not None for size in trees[0].values()) == 250
+
+
+def test_members_are_read_whatever_the_prefix() -> None:
+    body = (
+        b'<multistatus xmlns="DAV:"><response><href>http://host/a%20b/</href><propstat>'
+        b"<prop><resourcetype><collection/></resourcetype><displayname>a b</displayname></prop>"
+        b"<status>HTTP/1.1 200 OK</status></propstat></response></multistatus>"
+    )
+    (member,) = answers.members(body)
+    assert (member.path, member.collection) == ("a b", True)
+    assert member.properties["{DAV:}displayname"] == "a b"
+
+
+def test_the_command_measures_every_workload(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--scale", str(SCALE), "--pairs", "1", "--peers", "wsgidav", "--plain"]
+
+    assert main([*arguments, "--image-dir", str(tmp_path)]) == 0
+
+    printed = capsys.readouterr().out.splitlines()
+    rows = [line.strip("|").split("|") for line in printed if "| wsgidav |" in line]
+    titles = [workload.title for workload in workloads.every(SCALE).values()]
+    assert [cells[0].strip() for cells in rows] == titles
+    assert all(float(cells[2].strip(" *")) > 0 for cells in rows)
+    assert "wsgidav 4." in printed[0]
+    assert list(tmp_path.iterdir()) == []
