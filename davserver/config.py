@@ -27,12 +27,13 @@ class ConfigError(Exception):
 @dataclass(frozen=True, slots=True)
 class Option:
     """One option. ``kind`` is the type of its value: `str`, `int`, `bool`, `list` (of names) or
-    `mode` (octal permissions). ``sentence`` says what it does.
+    `mode` (octal permissions). ``brief`` is its line in `--help`, ``sentence`` says all of it.
     """
 
     key: str
     kind: str
     default: str | int | bool | tuple[str, ...] | None
+    brief: str
     sentence: str
     metavar: str = ""
 
@@ -46,13 +47,30 @@ class Option:
 
 
 OPTIONS: tuple[Option, ...] = (
-    Option("host", "str", "127.0.0.1", "Address to listen at.", "ADDRESS"),
-    Option("port", "int", 8080, "Port to listen at; 0 lets the system choose.", "PORT"),
-    Option("read_only", "bool", False, "Refuse every change, in all shares."),
+    Option(
+        "host",
+        "str",
+        "127.0.0.1",
+        "address to listen at (127.0.0.1)",
+        "Address to listen at.",
+        "ADDRESS",
+    ),
+    Option(
+        "port",
+        "int",
+        8080,
+        "port to listen at, 0 for any free one (8080)",
+        "Port to listen at; 0 lets the system choose.",
+        "PORT",
+    ),
+    Option(
+        "read_only", "bool", False, "refuse every change", "Refuse every change, in all shares."
+    ),
     Option(
         "state",
         "str",
         None,
+        "where to keep locks and properties",
         "File for locks and properties, made if missing; the default lies in "
         "$XDG_STATE_HOME/davserver, named after the served directories.",
         "FILE",
@@ -61,6 +79,7 @@ OPTIONS: tuple[Option, ...] = (
         "user",
         "str",
         None,
+        "ask for a login; password in DAVSERVER_PASSWORD",
         f"Ask for this user's name, with the password in {PASSWORD} or a new one that is "
         "printed once. Without it everybody on this machine may do everything.",
         "NAME",
@@ -69,6 +88,7 @@ OPTIONS: tuple[Option, ...] = (
         "allowed_hosts",
         "list",
         (),
+        "further host names to answer to without a login",
         "Host names, beside those of the loopback, that a server without a user answers to.",
         "NAMES",
     ),
@@ -76,12 +96,14 @@ OPTIONS: tuple[Option, ...] = (
         "behind_tls_proxy",
         "bool",
         False,
+        "allow other machines: a proxy speaks TLS",
         "A proxy in front speaks TLS: allow an address that is not loopback.",
     ),
     Option(
         "insecure_http",
         "bool",
         False,
+        "allow other machines without any encryption",
         "Allow an address that is not loopback although passwords and files go over the "
         "network unencrypted.",
     ),
@@ -89,16 +111,49 @@ OPTIONS: tuple[Option, ...] = (
         "follow_symlinks",
         "bool",
         False,
+        "follow links that stay in their share",
         "Follow relative symbolic links that stay in their share, for reading and listing.",
     ),
-    Option("file_mode", "mode", None, "Permissions of new files; the umask if unset.", "OCTAL"),
     Option(
-        "dir_mode", "mode", None, "Permissions of new directories; the umask if unset.", "OCTAL"
+        "file_mode",
+        "mode",
+        None,
+        "permissions of new files, as in 0640",
+        "Permissions of new files; the umask if unset.",
+        "OCTAL",
     ),
-    Option("infinite_depth", "bool", True, "Answer PROPFIND with Depth: infinity."),
-    Option("lock_timeout", "int", 86_400, "Longest life of a lock, in seconds.", "SECONDS"),
-    Option("threads", "int", 16, "Requests that are served at a time.", "NUMBER"),
-    Option("verbose", "bool", False, "Log every request."),
+    Option(
+        "dir_mode",
+        "mode",
+        None,
+        "permissions of new directories, as in 0750",
+        "Permissions of new directories; the umask if unset.",
+        "OCTAL",
+    ),
+    Option(
+        "infinite_depth",
+        "bool",
+        True,
+        "answer PROPFIND with Depth: infinity (on)",
+        "Answer PROPFIND with Depth: infinity.",
+    ),
+    Option(
+        "lock_timeout",
+        "int",
+        86_400,
+        "longest life of a lock (86400)",
+        "Longest life of a lock, in seconds.",
+        "SECONDS",
+    ),
+    Option(
+        "threads",
+        "int",
+        16,
+        "requests that are served at a time (16)",
+        "Requests that are served at a time.",
+        "NUMBER",
+    ),
+    Option("verbose", "bool", False, "log every request", "Log every request."),
 )
 """Every option but the shares, which are arguments of the command line."""
 
@@ -116,7 +171,9 @@ class ShareSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings, checked. ``sources`` says where each key has its value from."""
+    """All settings, checked. ``file`` is the configuration file, or empty; ``sources`` says where
+    each key has its value from.
+    """
 
     shares: tuple[ShareSettings, ...]
     host: str
@@ -135,6 +192,7 @@ class Settings:
     threads: int
     verbose: bool
     sources: Mapping[str, str]
+    file: str = ""
 
 
 def load(
@@ -171,7 +229,7 @@ def load(
         shares = tuple(map(_share_argument, share_arguments))
     elif environment.get(SHARES):
         shares = tuple(map(_share_argument, _split(environment[SHARES], SHARES)))
-    settings = Settings(shares=_together(shares), sources=sources, **values)
+    settings = Settings(shares=_together(shares), sources=sources, file=file or "", **values)
     _check(settings)
     return settings
 
@@ -180,6 +238,12 @@ def split_share(argument: str) -> tuple[str, str]:
     """Name and path of a share argument: `=` parts them only where no slash precedes it."""
     name, equals, path = argument.partition("=")
     return (name, path) if equals and "/" not in name else ("", argument)
+
+
+def nearest(key: str, known: Sequence[str]) -> str:
+    """The end of a sentence about an unknown key: the known one that is most like it."""
+    found = difflib.get_close_matches(key, known, 1, 0.5)
+    return f": did you mean {found[0]}?" if found else "."
 
 
 def _read_file(file: str) -> dict[str, Any]:
@@ -193,7 +257,7 @@ def _read_file(file: str) -> dict[str, Any]:
     for key in table:
         if key not in BY_KEY and key not in ("root", "shares"):
             raise ConfigError(
-                f"{file}: unknown key {key}{_nearest(key, [*BY_KEY, 'root', 'shares'])}."
+                f"{file}: unknown key {key}{nearest(key, [*BY_KEY, 'root', 'shares'])}"
             )
     return table
 
@@ -216,7 +280,7 @@ def _shares_of_file(table: dict[str, Any], file: str) -> tuple[ShareSettings, ..
         for key in share:
             if key not in ("path", "read_only"):
                 raise ConfigError(
-                    f"{where}: unknown key {key}{_nearest(key, ['path', 'read_only'])}."
+                    f"{where}: unknown key {key}{nearest(key, ['path', 'read_only'])}"
                 )
         read_only = share.get("read_only", False)
         if not isinstance(read_only, bool):
@@ -229,7 +293,7 @@ def _shares_of_file(table: dict[str, Any], file: str) -> tuple[ShareSettings, ..
 
 def _beside(file: str, path: str) -> str:
     """Paths in a file are relative to it, and may begin with a tilde."""
-    return str(Path(file).parent / Path(path).expanduser())
+    return os.path.normpath(Path(file).parent / Path(path).expanduser())
 
 
 def _share_argument(argument: str) -> ShareSettings:
@@ -266,14 +330,9 @@ def _check_environment(environment: Mapping[str, str]) -> None:
     known = [option.variable for option in OPTIONS] + [PASSWORD, CONFIG, SHARES]
     for name in environment:
         if name.startswith(ENVIRONMENT) and name not in known:
-            nearest = difflib.get_close_matches(name, known, 1, 0.85)
-            if nearest:
-                raise ConfigError(f"{name}: unknown variable: did you mean {nearest[0]}?")
-
-
-def _nearest(key: str, known: Sequence[str]) -> str:
-    found = difflib.get_close_matches(key, known, 1, 0.5)
-    return f": did you mean {found[0]}?".removesuffix(".") if found else ""
+            like = difflib.get_close_matches(name, known, 1, 0.85)
+            if like:
+                raise ConfigError(f"{name}: unknown variable: did you mean {like[0]}?")
 
 
 def _checked(option: Option, value: object, where: str) -> object:

@@ -74,13 +74,7 @@ class Collection(DAVCollection):
         self._place = shares.to_read(names)
 
     def get_member_names(self) -> list[str]:
-        tree = self._place.share.tree
-        with tree.directory(self._place.local, reading=True) as directory:
-            return [
-                name
-                for name, found in directory.entries()
-                if tree.seen((*self._place.local, name), found) is not None
-            ]
+        return [name for name, _ in self._place.share.tree.members(self._place.local)]
 
     def get_member(self, name: str) -> Any:
         return self.provider.get_resource_inst(f"{self.path.rstrip('/')}/{name}", self.environ)

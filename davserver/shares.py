@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from davserver.protocol import faults, paths
+from davserver.protocol.forms import Written
 from davserver.protocol.paths import Path
+from davserver.protocol.resources import NANO
 from davserver.share import Place, Section, Share, View
 from davserver.state import State
-
-NANO = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Shares:
         self.prefix = prefix
         self.all: Mapping[str, Share] = MappingProxyType({share.name: share for share in shares})
         self.state = state
+        self.written = Written()
         self._clock = clock
         self._stamped = 0
         self._stamping = threading.Lock()

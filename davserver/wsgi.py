@@ -29,10 +29,10 @@ log = logging.getLogger("davserver.errors")
 
 def request(environ: Environ, principal: str, prefix: Path) -> Request:
     """Read an environ. Raises Fault 400, or 404 where the target is not below ``prefix``."""
-    raw = _target(environ)
+    raw = _text(_target(environ))
     target = None if raw == "*" else paths.parse(raw, prefix)
     found = {
-        name[5:].replace("_", "-").lower(): value
+        name[5:].replace("_", "-").lower(): _text(value)
         for name, value in environ.items()
         if name.startswith("HTTP_")
     }
@@ -131,6 +131,16 @@ class _Body:
             if len(held) > limit:
                 raise faults.too_large(f"This request takes at most {limit} bytes.")
         return bytes(held)
+
+
+def _text(value: str) -> str:
+    """WSGI has one character a byte; clients that send bytes beyond ASCII mean UTF-8."""
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return value
 
 
 def _target(environ: Environ) -> str:

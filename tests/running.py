@@ -67,7 +67,12 @@ class Running:
         """Send it a signal, wait for its end and give its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(how)
-        code = self.process.wait(timeout=30)
+        try:
+            code = self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
         assert self.process.stdout is not None
         self.said += self.process.stdout.read()
         self.process.stdout.close()

@@ -3,11 +3,9 @@
 import hashlib
 import logging
 import os
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 
 from davserver import app
 from davserver.accounts import Account, Accounts, new_password
@@ -15,19 +13,15 @@ from davserver.config import PASSWORD, ConfigError, Settings
 from davserver.middleware import Corridor
 from davserver.middleware.hosts import is_loopback
 from davserver.protocol import paths
-from davserver.serving import DavServer
+from davserver.serving import DavServer, block_signals
 from davserver.share import Share
 from davserver.shares import Limits, Shares
 from davserver.state import sqlite
 from davserver.tree import Modes, Tree
 
 
-class _Stop(SystemExit):
-    """SIGINT or SIGTERM has come."""
-
-
 def run(settings: Settings) -> int:
-    """Serve. Gives 0 when it was stopped by a signal. Raises ConfigError."""
+    """Serve. Gives 0 when it was stopped by a signal, 1 where it failed. Raises ConfigError."""
     _check_address(settings)
     logging.basicConfig(
         stream=sys.stderr,
@@ -54,6 +48,7 @@ def run(settings: Settings) -> int:
         settings.port,
         settings.threads,
     )
+    block_signals()
     try:
         server.prepare()
     except OSError as error:
@@ -61,19 +56,10 @@ def run(settings: Settings) -> int:
             f"{settings.host}:{settings.port}: cannot listen there: {_reason(error)}. "
             "Is another server running? --port 0 finds a free port."
         ) from error
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
-    try:
-        print(greeting(settings, server.url, file, password), flush=True)
-        server.serve()
-    except (_Stop, KeyboardInterrupt):
-        pass
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        server.stop()
-        state.close()
-    return 0
+    print(greeting(settings, server.url, file, password), flush=True)
+    stopped = server.run()
+    state.close()
+    return 0 if stopped else 1
 
 
 def state_file(settings: Settings) -> Path:
@@ -161,8 +147,3 @@ def _reason(error: OSError) -> str:
     """cheroot wraps the reason into a sentence of its own."""
     cause = error.__context__ if isinstance(error.__context__, OSError) else error
     return cause.strerror or str(error)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    del number, frame
-    raise _Stop

@@ -14,7 +14,6 @@ from davserver.protocol.headers import Depth
 from davserver.protocol.messages import Answer, Request
 from davserver.protocol.paths import Path
 from davserver.protocol.plan import Event, Step
-from davserver.share import Place
 from davserver.shares import Shares
 from davserver.tree import Cursor, Directory, own_name
 
@@ -42,7 +41,7 @@ def run(request: Request, shares: Shares) -> Answer:
         settled, failures = _copy_file(shares, asked)
 
     done = HTTPStatus.CREATED if settled.replaced is None else HTTPStatus.NO_CONTENT
-    return outcome.tell("COPY", done, asked.source.path, failures, shares.view().href)
+    return outcome.tell("COPY", done, asked.paths, failures, shares.view().href)
 
 
 def _copy_file(shares: Shares, asked: Transfer) -> tuple[Settled, list[Failure]]:
@@ -117,6 +116,8 @@ class _Copying:
         self._source = asked.source
         self._target = asked.target
         self._staged: Path = (*asked.target.local[:-1], staged)
+        self._skipped = len(asked.source.share.prefix)
+        self._depth = len(asked.source.path)
         self._modes = asked.target.share.tree.modes
         self._deep = deep
         self._failures: list[Failure] = []
@@ -132,44 +133,49 @@ class _Copying:
         return self._failures
 
     def _do(self, step: Step, old: Cursor, new: Cursor) -> plan.Members | bool:
-        place = Place(self._source.share, step.path)
-        if step.event is Event.LEAVE or paths.reserved(place.local):
+        if step.event is Event.LEAVE or paths.reserved(step.path[-1:]):
             return True
-        target = (*self._staged, *step.path[len(self._source.path) :])
+        local = step.path[self._skipped :]
+        target = (*self._staged, *step.path[self._depth :])
+        if step.event is Event.ENTER:
+            return self._enter(step.path, local, target, old, new)
+        return self._copy(step.path, local, target, old, new)
+
+    def _enter(
+        self, path: Path, local: Path, target: Path, old: Cursor, new: Cursor
+    ) -> plan.Members | bool:
+        if self._source.share.tree.hides(local):
+            return True
         try:
-            if step.event is Event.ENTER:
-                if place.share.tree.hides(place.local):
-                    return True
-                directory = old.at(place.local)
-                members = directory.kinds() if self._deep else []
-            else:
-                directory = old.at(place.local[:-1])
+            directory = old.at(local)
+            members = directory.kinds() if self._deep else []
+            like = directory.facts().st_mode
         except OSError as error:
-            return self._left_out(place.path, error)
-        if step.event is Event.LEAF:
-            return self._copy(place, directory, new.at(target[:-1]))
-        like = directory.facts().st_mode
+            return self._left_out(path, error)
         new.at(target[:-1]).make(target[-1], self._modes.directory, like)
         return members
 
-    def _copy(self, place: Place, old: Directory, new: Directory) -> bool:
+    def _copy(self, path: Path, local: Path, target: Path, old: Cursor, new: Cursor) -> bool:
+        name = local[-1]
         try:
-            opened = old.open(place.name)
+            source = old.at(local[:-1])
+            opened = source.open(name)
         except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENXIO):
-                return self._copy_other(place, old, new)
-            return self._left_out(place.path, error)
+            if error.errno not in (errno.ELOOP, errno.ENXIO):
+                return self._left_out(path, error)
+            return self._copy_other(path, source, new.at(target[:-1]))
         with opened:
             if not opened.is_file:
-                return self._copy_other(place, old, new)
-            new.copy(opened, place.name, self._modes.file, self._shares.stamp())
+                return self._copy_other(path, source, new.at(target[:-1]))
+            new.at(target[:-1]).copy(opened, name, self._modes.file, self._shares.stamp())
         return True
 
-    def _copy_other(self, place: Place, old: Directory, new: Directory) -> bool:
-        if place.share.tree.follow and resources.is_link(old.stat(place.name)):
-            new.link(old, place.name, place.name)
+    def _copy_other(self, path: Path, old: Directory, new: Directory) -> bool:
+        if self._source.share.tree.follow and resources.is_link(old.stat(path[-1])):
+            new.link(old, path[-1], path[-1])
         else:
-            log.info("not copied, since it is a link or a special file: %s", "/".join(place.path))
+            href = paths.href(path, False)
+            log.warning("not copied, since it is a link or a special file: %s", href)
         return True
 
     def _left_out(self, path: Path, error: OSError) -> bool:

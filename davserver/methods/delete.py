@@ -47,7 +47,7 @@ def run(request: Request, shares: Shares) -> Answer:
             settle(section)
             section.remove(place)
 
-    return outcome.tell("DELETE", HTTPStatus.NO_CONTENT, place.path, failures, shares.view().href)
+    return outcome.tell("DELETE", HTTPStatus.NO_CONTENT, [place.path], failures, shares.view().href)
 
 
 class _Removal:

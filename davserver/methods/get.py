@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from davserver.protocol import (
     conditions,
+    dates,
     faults,
     headers,
     mediatypes,
@@ -71,7 +72,7 @@ def _describe(place: Place, facts: Stat, stored: properties.Stored) -> tuple[tup
     described = [
         ("Content-Type", set_by_client or mediatypes.of(place.name)),
         ("ETag", resources.etag(facts) or ""),
-        ("Last-Modified", properties.http_date(resources.modified(facts))),
+        ("Last-Modified", dates.http(resources.modified(facts))),
         # Without it browsers show what they have seen before.
         ("Cache-Control", "no-cache"),
         ("Accept-Ranges", "bytes"),
@@ -160,13 +161,8 @@ def _collection(request: Request, shares: Shares, place: Place, guard: condition
     if facts is None or not resources.is_collection(facts):
         raise faults.not_found()
     shares.view().require(guard, facts, lambda _: faults.not_modified(()))
-    with place.share.tree.directory(place.local, reading=True) as directory:
-        members = [
-            (name, resources.is_collection(seen))
-            for name, found in directory.entries()
-            if (seen := place.share.tree.seen((*place.local, name), found)) is not None
-        ]
-    return _list(request, sorted(members))
+    members = place.share.tree.members(place.local)
+    return _list(request, sorted((name, resources.is_collection(seen)) for name, seen in members))
 
 
 def _list(request: Request, members: Sequence[tuple[str, bool]]) -> Answer:

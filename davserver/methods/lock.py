@@ -12,13 +12,13 @@ from davserver.protocol import (
     conditions,
     documents,
     faults,
+    forms,
     headers,
     locks,
     messages,
     multistatus,
     paths,
     plan,
-    properties,
 )
 from davserver.protocol.conditions import Guard
 from davserver.protocol.headers import Depth
@@ -34,13 +34,14 @@ DEPTHS = frozenset({Depth.ZERO, Depth.INFINITY})
 
 def run(request: Request, shares: Shares) -> Answer:
     assert request.target is not None
-    depth = headers.depth(request.headers, Depth.INFINITY, DEPTHS)
     timeout = headers.timeout(request.headers, shares.limits.lock_timeout)
     guard = conditions.read(request.headers, request.target.path, shares.prefix, request.principal)
     body = request.body.all(documents.LARGEST_BODY)
     place = shares.to_write(request.path, creates=True)
     if not body.strip():
         return _refresh(shares, place, request.target, guard, timeout)
+    # After the refresh, for which Depth does not count (RFC 4918 section 9.10.2).
+    depth = headers.depth(request.headers, Depth.INFINITY, DEPTHS)
     info = documents.lockinfo(body)
 
     wanted = Lock(
@@ -117,10 +118,8 @@ def _empty_file(held: ExitStack, place: Place) -> Upload:
 def _blocked(shares: Shares, asked: _Asked, in_the_way: Sequence[Lock]) -> Answer:
     """RFC 4918 section 9.10.3: members keep a deep lock from being granted."""
     view = shares.view()
-    lines = [
-        multistatus.failure(view.root_href(lock), faults.lock_conflict([view.root_href(lock)]))
-        for lock in in_the_way
-    ]
+    roots = dict.fromkeys(view.root_href(lock) for lock in in_the_way)
+    lines = [multistatus.failure(root, faults.lock_conflict([root])) for root in roots]
     lines.append(multistatus.failure(view.href(asked.place.path), faults.failed_dependency()))
     return messages.report([multistatus.render(line) for line in lines])
 
@@ -155,7 +154,7 @@ def _discovery(
 ) -> Answer:
     view = shares.view()
     covering = [lock for lock in view.locks(place) if lock.covers(place.path)]
-    content = properties.lockdiscovery(covering, view.now, view.root_href)
+    content = forms.lockdiscovery(covering, view.now, view.root_href)
     body = (
         '<?xml version="1.0" encoding="utf-8"?>\n<D:prop xmlns:D="DAV:">'
         f"<D:lockdiscovery>{content}</D:lockdiscovery></D:prop>"

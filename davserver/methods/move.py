@@ -18,6 +18,9 @@ from davserver.share import Place, Section
 from davserver.shares import Shares
 from davserver.tree import Cursor, own_name
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors that are the destination's: its href stands in the 207."""
+
 
 def run(request: Request, shares: Shares) -> Answer:
     headers.depth(request.headers, Depth.INFINITY, frozenset({Depth.INFINITY}))
@@ -38,7 +41,7 @@ def run(request: Request, shares: Shares) -> Answer:
             transfer.discard(asked.source, leftover)
 
     done = HTTPStatus.CREATED if settled.replaced is None else HTTPStatus.NO_CONTENT
-    return outcome.tell("MOVE", done, asked.source.path, failures, shares.view().href)
+    return outcome.tell("MOVE", done, asked.paths, failures, shares.view().href)
 
 
 def _rename(shares: Shares, asked: Transfer) -> tuple[Settled, str | None]:
@@ -103,7 +106,8 @@ class _Moving:
                 return True
             return self._failed(place.path, error)
         except (Fault, OSError) as error:
-            return self._failed(place.path, error)
+            full = isinstance(error, OSError) and error.errno in FULL
+            return self._failed(target.path if full else place.path, error)
 
     def _enter(self, place: Place, target: Place, cursor: Cursor) -> plan.Members | bool:
         members = cursor.at(place.local).kinds()

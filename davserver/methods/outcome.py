@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -25,14 +25,14 @@ class Failure:
 def tell(
     method: str,
     done: HTTPStatus,
-    root: Path,
+    own: Collection[Path],
     failures: list[Failure],
     href: Callable[[Path], str],
 ) -> Answer:
     """The answer of DELETE, COPY and MOVE (RFC 4918 sections 9.6.1, 9.8.3 and 9.9.2).
 
-    No failure: ``done``. Only ``root``, the request's own resource: its status. Else a 207 with
-    exactly the failed members.
+    No failure: ``done``. Only one of ``own``, the resources that the request names: its status.
+    Else a 207 with exactly the failed members.
     """
     lines = []
     for failure in failures:
@@ -47,6 +47,6 @@ def tell(
         log.warning("member failed %s", json.dumps(told))
     if not failures:
         return Answer(done)
-    if [failure.path for failure in failures] == [root]:
+    if len(failures) == 1 and failures[0].path in own:
         return messages.refusal(failures[0].fault)
     return messages.report(lines)

@@ -5,20 +5,21 @@ section 9.1). Streamed: one collection at a time, at any depth in constant memor
 from collections.abc import Generator, Iterator
 
 from davserver.protocol import (
+    conditions,
     documents,
     faults,
+    forms,
     headers,
     messages,
-    multistatus,
     paths,
-    properties,
     resources,
 )
+from davserver.protocol.forms import Form, Setting
 from davserver.protocol.headers import Depth
 from davserver.protocol.locks import Lock
 from davserver.protocol.messages import Answer, Request
 from davserver.protocol.paths import Path
-from davserver.protocol.properties import SUPPORTEDLOCK, Form, Stored
+from davserver.protocol.properties import SUPPORTEDLOCK
 from davserver.protocol.resources import Stat
 from davserver.share import Place, View
 from davserver.shares import Shares
@@ -27,6 +28,7 @@ from davserver.shares import Shares
 def run(request: Request, shares: Shares) -> Answer:
     assert request.target is not None
     depth = headers.depth(request.headers, Depth.INFINITY, frozenset(Depth))
+    guard = conditions.read(request.headers, request.path, shares.prefix, request.principal)
     asked = documents.propfind(request.body.all(documents.LARGEST_BODY))
 
     listing = _Listing(shares, Form(asked))
@@ -38,6 +40,7 @@ def run(request: Request, shares: Shares) -> Answer:
 
     if facts is None or (request.target.slash and not resources.is_collection(facts)):
         raise faults.not_found()
+    shares.view().require(guard.only_if, facts)
     if resources.is_collection(facts):
         _check_depth(depth, shares)
 
@@ -59,89 +62,81 @@ class _Listing:
 
     def of_shares(self, depth: Depth) -> Iterator[str]:
         """The collection above the shares, and the shares."""
-        whole = [share.tree.look(()) for share in self._shares.all.values()]
-        newest = max((facts for facts in whole if facts is not None), key=resources.modified)
-        href = paths.href((), True, self._shares.prefix)
-        fields = properties.member(href, "", newest, lockable="", quota=("0", "0"))
-        yield self._form.response(fields, None, collection=True)
+        roots = [(share, share.tree.look(())) for share in self._shares.all.values()]
+        found = [(share, facts) for share, facts in roots if facts is not None]
+        newest = max((facts for _, facts in found), key=resources.modified)
+        setting = Setting(self._base(()), "", "", ("0", "0"))
+        yield from self._form.responses([("", newest)], setting, [])
         if depth is Depth.ZERO:
             return
-        for share in self._shares.all.values():
-            facts = share.tree.look(())
-            if facts is not None:
-                below = Depth.INFINITY if depth is Depth.INFINITY else Depth.ZERO
-                yield from self.of(Place(share, share.prefix), facts, below)
+        for share, facts in found:
+            below = Depth.INFINITY if depth is Depth.INFINITY else Depth.ZERO
+            yield from self.of(Place(share, share.prefix), facts, below)
 
     def of(self, place: Place, facts: Stat, depth: Depth) -> Iterator[str]:
         """A resource, and its members as deep as asked."""
         covering = self._covering(place)
-        yield self._one(place, facts, covering)
+        yield from self._one(place, facts, covering)
         if depth is Depth.ZERO or not resources.is_collection(facts):
             return
         pending: list[tuple[Path, list[Lock]]] = [(place.path, covering)]
+        recurs = depth is Depth.INFINITY
         while pending:
             path, above = pending.pop()
             inherited = [lock for lock in above if lock.deep]
-            entered = yield from self._members(Place(place.share, path), inherited)
-            if depth is Depth.INFINITY:
+            entered = yield from self._members(Place(place.share, path), inherited, recurs)
+            if recurs:
                 pending += reversed(entered)
 
-    def _one(self, place: Place, facts: Stat, covering: list[Lock]) -> str:
-        collection = resources.is_collection(facts)
+    def _one(self, place: Place, facts: Stat, covering: list[Lock]) -> Iterator[str]:
         name = place.path[-1] if place.path else ""
-        quota = ("", "")
-        if self._form.wants_quota and collection:
-            quota = self._quota(place)
-        fields = properties.member(
-            paths.href(place.path, collection, self._shares.prefix),
-            multistatus.text(name),
-            facts,
-            locks=self._lockdiscovery(covering),
-            lockable="" if place.share.read_only else SUPPORTEDLOCK,
-            quota=quota,
+        stored = self._view.reader.properties(place.key) if self._form.wants_stored else {}
+        wants_quota = self._form.wants_quota and resources.is_collection(facts)
+        setting = Setting(
+            self._base(place.path),
+            self._lockdiscovery(covering),
+            "" if place.share.read_only else SUPPORTEDLOCK,
+            self._quota(place) if wants_quota else ("", ""),
+            {name: stored} if stored else {},
         )
-        stored: Stored | None = None
-        if self._form.wants_stored:
-            stored = self._view.reader.properties(place.key)
-        return self._form.response(fields, stored, collection=collection)
+        return self._form.responses([(name, facts)], setting, [])
 
     def _members(
-        self, place: Place, inherited: list[Lock]
+        self, place: Place, inherited: list[Lock], recurs: bool
     ) -> Generator[str, None, list[tuple[Path, list[Lock]]]]:
         """The members of one collection; gives the collections among them, with their locks."""
         tree = place.share.tree
-        base = paths.href(place.path, True, self._shares.prefix)
-        lockable = "" if place.share.read_only else SUPPORTEDLOCK
-        common = self._lockdiscovery(inherited)
-        entered: list[tuple[Path, list[Lock]]] = []
         try:
-            directory = tree.directory(place.local, reading=True)
+            members = tree.members(place.local)
         except OSError:
-            return entered
-        with directory:
-            quota = self._quota(place) if self._form.wants_quota else ("", "")
-            stored = self._stored(place)
-            locked = self._locked(place)
-            for name, found in directory.entries():
-                facts = tree.seen((*place.local, name), found)
-                if facts is None:
-                    continue
-                escaped = paths.escape(name)
-                collection = resources.is_collection(facts)
-                own = locked.get(name, ())
-                locks = self._lockdiscovery([*inherited, *own]) if own else common
-                fields = properties.member(
-                    base + escaped + "/" if collection else base + escaped,
-                    name if escaped is name else multistatus.text(name),
-                    facts,
-                    locks=locks,
-                    lockable=lockable,
-                    quota=quota,
-                )
-                yield self._form.response(fields, stored.get(name), collection=collection)
-                if collection and found is facts:
-                    entered.append(((*place.path, name), [*inherited, *own]))
-        return entered
+            return []
+        own = self._locked(place)
+        setting = Setting(
+            paths.href(place.path, True, self._shares.prefix),
+            self._lockdiscovery(inherited),
+            "" if place.share.read_only else SUPPORTEDLOCK,
+            self._quota(place) if self._form.wants_quota else ("", ""),
+            self._stored(place),
+            {name: self._lockdiscovery([*inherited, *locks]) for name, locks in own.items()},
+        )
+        collections: list[str] = []
+        if recurs:
+            # A whole tree would push out what is asked for again and again.
+            yield from self._form.responses(members, setting, collections)
+        else:
+            yield from self._form.remembered(members, setting, collections, self._shares.written)
+        return [
+            ((*place.path, name), [*inherited, *own.get(name, ())])
+            for name in collections
+            # A link may lead back up: what is behind it is listed when it is asked for itself.
+            if not (tree.follow and tree.is_link((*place.local, name)))
+        ]
+
+    def _base(self, path: Path) -> str:
+        """What precedes the last name of a path; of the root, all but its slash."""
+        if path:
+            return paths.href(path[:-1], True, self._shares.prefix)
+        return paths.href((), True, self._shares.prefix).removesuffix("/")
 
     def _covering(self, place: Place) -> list[Lock]:
         if not self._form.wants_locks:
@@ -155,7 +150,7 @@ class _Listing:
         return {name: list(self._view.localize(place, locks)) for name, locks in found.items()}
 
     def _lockdiscovery(self, covering: list[Lock]) -> str:
-        return properties.lockdiscovery(covering, self._view.now, self._view.root_href)
+        return forms.lockdiscovery(covering, self._view.now, self._view.root_href)
 
     def _stored(self, place: Place) -> dict[str, dict[str, str]]:
         if not self._form.wants_stored:

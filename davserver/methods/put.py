@@ -5,7 +5,7 @@ section 9.7).
 from http import HTTPStatus
 
 from davserver.methods import allow
-from davserver.protocol import conditions, faults, headers, plan, properties, resources
+from davserver.protocol import conditions, dates, faults, headers, plan, resources
 from davserver.protocol.messages import Answer, Request
 from davserver.share import View
 from davserver.shares import Shares
@@ -42,6 +42,6 @@ def run(request: Request, shares: Shares) -> Answer:
         HTTPStatus.CREATED if creates else HTTPStatus.NO_CONTENT,
         (
             ("ETag", resources.etag(facts) or ""),
-            ("Last-Modified", properties.http_date(resources.modified(facts))),
+            ("Last-Modified", dates.http(resources.modified(facts))),
         ),
     )

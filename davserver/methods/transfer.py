@@ -4,10 +4,10 @@ import logging
 from dataclasses import dataclass
 
 from davserver.methods.outcome import Failure
-from davserver.protocol import conditions, faults, headers, plan, resources
+from davserver.protocol import conditions, faults, headers, paths, plan, resources
 from davserver.protocol.conditions import Guard
 from davserver.protocol.messages import Request
-from davserver.protocol.paths import Target
+from davserver.protocol.paths import Path, Target
 from davserver.protocol.resources import Stat
 from davserver.share import Place, View
 from davserver.shares import Shares
@@ -26,6 +26,11 @@ class Transfer:
     overwrite: bool
     moves: bool
     guard: Guard
+
+    @property
+    def paths(self) -> tuple[Path, Path]:
+        """The resources that the request itself names."""
+        return self.source.path, self.target.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ def read(request: Request, shares: Shares, *, moves: bool) -> Transfer:
     to_url = headers.destination(request.headers, shares.prefix)
     guard = conditions.read(request.headers, request.target.path, shares.prefix, request.principal)
     path = request.target.path
+    if shares.is_above(path):
+        raise faults.above_shares() if moves else faults.overlapping()
     source = shares.to_write(path) if moves else shares.to_read(path)
     if shares.resolve(to_url.path) is None and not shares.is_above(to_url.path):
         raise faults.foreign_destination()
@@ -73,10 +80,8 @@ def settle(view: View, asked: Transfer) -> Settled:
         view.unlocked(asked.guard, asked.source, member=True)
     rebinds = creates or asked.moves or source.is_collection or target.is_collection
     view.unlocked(asked.guard, asked.target, member=rebinds)
-    blocked = tuple(
-        Failure(lock.root, view.locked([lock]))
-        for lock in view.obstacles_below(asked.guard, asked.target)
-    )
+    in_the_way = {lock.root: lock for lock in view.obstacles_below(asked.guard, asked.target)}
+    blocked = tuple(Failure(root, view.locked([lock])) for root, lock in in_the_way.items())
     return Settled(source.facts, target.facts, target.parent.st_dev, blocked)
 
 
@@ -88,7 +93,7 @@ def discard(place: Place, name: str | None) -> None:
         return
     path = (*place.local[:-1], name)
     for error in place.share.tree.discard(path):
-        log.error("leftover %s: %r", "/".join(path), error)
+        log.error("leftover %s: %r", paths.href(path, False), error)
 
 
 def _check_borders(asked: Transfer, source: plan.Subject, target: plan.Subject) -> None:

@@ -47,6 +47,11 @@ class Guard:
     tokens: frozenset[str] = frozenset()
     principal: str = ""
 
+    @property
+    def only_if(self) -> "Guard":
+        """The If header alone: clients send PROPFIND with stray conditions of other kinds."""
+        return Guard(lists=self.lists, tokens=self.tokens, principal=self.principal)
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -57,7 +62,7 @@ class State:
 
 
 ANY = "*"
-_ETAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_ETAG = r'(?:W/)?"[^\x00-\x20"\x7f]*"'
 _ETAG_LIST = re.compile(rf"[\s,]*(?:{_ETAG}[ \t]*(?:,[\s,]*|$))+")
 # RFC 4918 took the entity tags of RFC 2616, which may hold spaces.
 _PIECE = re.compile(

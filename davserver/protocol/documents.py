@@ -18,8 +18,13 @@ Element: TypeAlias = etree._Element
 DAV = "DAV:"
 LARGEST_BODY = 1 << 20
 """Bytes that an XML body may have."""
+LARGEST_VALUES = 4 << 20
+"""Characters that all values of a request may have: each carries the namespaces in scope along."""
 MOST_ELEMENTS = 10_000
 MOST_PROPERTIES = 1_000
+MOST_NAMESPACES = 100
+"""Declarations in scope at a time: each property that is set carries them all along."""
+MOST_ATTRIBUTES = 100
 DEEPEST = 64
 LONGEST_OWNER = 8192
 """Characters of XML that the owner of a lock may have."""
@@ -85,17 +90,21 @@ def propertyupdate(body: bytes) -> tuple[Change, ...]:
     """Read the instructions of a PROPPATCH (RFC 4918 section 14.19). Raises Fault 400 or 413."""
     root = _parse(body, "propertyupdate")
     changes: list[Change] = []
+    size = 0
     for instruction in root:
         if instruction.tag not in (f"{{{DAV}}}set", f"{{{DAV}}}remove"):
             continue
         removes = instruction.tag == f"{{{DAV}}}remove"
         for prop in instruction.iterchildren(f"{{{DAV}}}prop"):
             for element in prop:
-                changes.append(
-                    Change(_name(element), None)
-                    if removes
-                    else Change(_name(element), standalone(element), "".join(element.itertext()))
-                )
+                if removes:
+                    changes.append(Change(_name(element), None))
+                    continue
+                value = standalone(element)
+                size += len(value)
+                if size > LARGEST_VALUES:
+                    raise faults.too_large("The properties are too large together.")
+                changes.append(Change(_name(element), value, "".join(element.itertext())))
     if not changes:
         raise faults.bad_document("A propertyupdate element names the properties to set or remove.")
     if len(changes) > MOST_PROPERTIES:
@@ -128,9 +137,10 @@ def standalone(element: Element) -> str:
     of ours declares it.
     """
     namespaces = dict(element.nsmap)
-    if namespaces.get("D") == DAV and not any(one.prefix == "D" for one in element.iter()):
-        del namespaces["D"]
     attributes = dict(sorted((str(name), str(value)) for name, value in element.attrib.items()))
+    uses_dav = element.prefix == "D" or any(name.startswith(f"{{{DAV}}}") for name in attributes)
+    if namespaces.get("D") == DAV and not uses_dav:
+        del namespaces["D"]
     lone = etree.Element(element.tag, attributes, dict(sorted(namespaces.items(), key=_by_prefix)))
     lang = next(element.iterancestors(), None)
     while lang is not None and _LANG not in lone.attrib:
@@ -180,15 +190,21 @@ def _parse(body: bytes, expected: str) -> Element:
 
 def _limit(root: Element) -> None:
     """Raises Fault 413 for a document that is deeper or larger than any client needs."""
-    depth = count = 0
-    for event, _ in etree.iterwalk(root, events=("start", "end")):
-        if event == "end":
-            depth -= 1
-            continue
-        depth, count = depth + 1, count + 1
-        if depth > DEEPEST or count > MOST_ELEMENTS:
+    depth = count = namespaces = 0
+    for event, element in etree.iterwalk(root, events=("start", "end", "start-ns", "end-ns")):
+        depth += (event == "start") - (event == "end")
+        namespaces += (event == "start-ns") - (event == "end-ns")
+        count += event == "start"
+        attributes = len(element.attrib) if isinstance(element, etree._Element) else 0
+        if (
+            depth > DEEPEST
+            or count > MOST_ELEMENTS
+            or namespaces > MOST_NAMESPACES
+            or attributes > MOST_ATTRIBUTES
+        ):
             raise faults.too_large(
-                f"An XML body has at most {MOST_ELEMENTS} elements, {DEEPEST} deep."
+                f"An XML body has at most {MOST_ELEMENTS} elements, {DEEPEST} deep, with "
+                f"{MOST_NAMESPACES} namespaces in scope and {MOST_ATTRIBUTES} attributes each."
             )
 
 

@@ -241,7 +241,7 @@ def locked(roots: Iterable[str]) -> Fault:
         HTTPStatus.LOCKED,
         "A lock is in the way: send its token in the If header, or wait until it ends.",
         "lock-token-submitted",
-        tuple(roots),
+        tuple(dict.fromkeys(roots)),
     )
 
 
@@ -251,7 +251,7 @@ def lock_conflict(roots: Iterable[str]) -> Fault:
         HTTPStatus.LOCKED,
         "Another lock is in the way of this one.",
         "no-conflicting-lock",
-        tuple(roots),
+        tuple(dict.fromkeys(roots)),
     )
 
 

@@ -99,9 +99,9 @@ def date(text: str | None) -> datetime | None:
         return None
     try:
         found = parsedate_to_datetime(text.strip())
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, IndexError, OverflowError):
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def content_is_coded(headers: Headers) -> bool:

@@ -5,7 +5,7 @@ DEFAULT = "application/octet-stream"
 
 def of(name: str) -> str:
     """The media type for a name (RFC 9110 section 8.3.1)."""
-    return TYPES.get(name.rpartition(".")[2].lower(), DEFAULT) if "." in name else DEFAULT
+    return ENDINGS.get(name[name.rfind(".") :].lower(), DEFAULT)
 
 
 TYPES: dict[str, str] = {
@@ -169,3 +169,6 @@ TYPES: dict[str, str] = {
     "zst": "application/zstd",
 }
 """Endings in lower case to the registered (or, for want of one, the usual) media type."""
+
+ENDINGS = {f".{ending}": kind for ending, kind in TYPES.items()}
+"""With their dots, so that one slice and one look-up find a type."""

@@ -21,7 +21,7 @@ ROOT: Path = ()
 
 _MALFORMED_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_NOT_UNRESERVED = re.compile(r"[^A-Za-z0-9._~-]")
+NOT_UNRESERVED = re.compile(r"[^A-Za-z0-9._~-]")
 _ESCAPES = {byte: f"%{byte:02X}" for byte in range(256)} | {
     byte: chr(byte)
     for byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"
@@ -40,8 +40,8 @@ def parse(target: str, prefix: Path = ROOT) -> Target:
     """Read a request target: an absolute path, or an absolute URI of which only the path counts.
 
     It is split first and decoded afterwards, once: `%3F` and `%23` are characters of a name.
-    Empty segments collapse. ``target`` holds one character a byte, or text whose other characters
-    stand for their UTF-8 bytes. ``prefix`` is the part of the path above this server's root.
+    Empty segments collapse. Characters beyond ASCII stand for their UTF-8 bytes. ``prefix`` is the
+    part of the path above this server's root.
 
     Raises Fault 400 where the target cannot be parsed, has a dot segment in any encoding, or names
     `%2F` or `%00` (RFC 3986 sections 3.3 and 5.2.4); 404 where it lies outside of ``prefix``.
@@ -74,7 +74,7 @@ def href(path: Path, collection: bool, prefix: Path = ROOT) -> str:
 
 def escape(name: str) -> str:
     """Percent-encode one name (RFC 3986 section 2.3)."""
-    if _NOT_UNRESERVED.search(name) is None:
+    if NOT_UNRESERVED.search(name) is None:
         return name
     return "".join(map(_ESCAPES.__getitem__, name.encode("utf-8", "surrogateescape")))
 
@@ -95,7 +95,10 @@ def ancestors(path: Path) -> Iterable[Path]:
 
 
 def _decode(segment: str) -> str:
-    octets = unquote_to_bytes(segment.encode("utf-8", "surrogateescape"))
+    try:
+        octets = unquote_to_bytes(segment.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError as error:
+        raise faults.bad_target() from error
     if b"/" in octets or b"\0" in octets or octets in (b".", b".."):
         raise faults.bad_target()
     return octets.decode("utf-8", "surrogateescape")

@@ -5,6 +5,7 @@ resource is created or replaced, and the walk of a tree as a generator of steps.
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 from davserver.protocol import faults, paths, resources
 from davserver.protocol.paths import Path
@@ -103,8 +104,7 @@ class Event(Enum):
     LEAVE = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One step of a walk, for whoever does it to answer.
 
     ENTER asks for the members of a collection, as names and whether each is one itself; LEAF and

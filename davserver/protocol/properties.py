@@ -1,31 +1,21 @@
-"""Properties: the live ones as a table, dead ones beside them, and what PROPPATCH may change.
-
-A listing formats thousands of members by one `Form` that was prepared once for the request: a
-template with the chosen properties, and the places of their fields in the facts of a member.
-"""
+"""Properties: the live ones as a table, and what PROPPATCH may change."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from http import HTTPStatus
-from operator import itemgetter
 
-from davserver.protocol import documents, faults, headers, mediatypes, multistatus
-from davserver.protocol.documents import Change, Propfind
+from davserver.protocol import documents, faults, headers, multistatus
+from davserver.protocol.documents import Change
 from davserver.protocol.faults import Fault
-from davserver.protocol.locks import Lock
 from davserver.protocol.multistatus import Propstat
-from davserver.protocol.resources import Stat
 
 Stored = Mapping[str, str]
 """What the state holds of one resource: property names with their elements as XML."""
 
-Member = tuple[str, ...]
-"""The fields of one member, as text that XML can hold, in the order of the constants below."""
-
 HREF, NAME, SIZE, TYPE, ETAG, MODIFIED, CREATED, LOCKS, LOCKABLE, AVAILABLE, USED = range(11)
+"""The places of what is known of a member, in the order in which `forms` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,139 +61,6 @@ SUPPORTEDLOCK = "".join(
 )
 
 
-def member(
-    href: str,
-    name: str,
-    facts: Stat,
-    *,
-    locks: str = "",
-    lockable: str = SUPPORTEDLOCK,
-    quota: tuple[str, str] = ("", ""),
-) -> Member:
-    """The fields of one member. ``name`` is its text for people, escaped for XML; ``locks`` is the
-    content of its lockdiscovery, ``lockable`` that of its supportedlock, ``quota`` the bytes that
-    are available and used.
-    """
-    changed = facts.st_mtime_ns
-    return (
-        href,
-        name,
-        str(facts.st_size),
-        mediatypes.of(name),
-        f'"{facts.st_ino:x}-{facts.st_size:x}-{changed:x}"',
-        http_date(changed // 1_000_000_000),
-        iso_date(min(changed, facts.st_ctime_ns) // 1_000_000_000),
-        locks,
-        lockable,
-        *quota,
-    )
-
-
-class Form:
-    """How the members of one PROPFIND are written."""
-
-    def __init__(self, asked: Propfind) -> None:
-        self._file = _Sheet(asked, lambda live: live.file)
-        self._collection = _Sheet(asked, lambda live: live.collection)
-        self.wants_quota = not QUOTA.isdisjoint(asked.names)
-        self.wants_locks = asked.kind == "allprop" or "{DAV:}lockdiscovery" in asked.names
-        self.wants_stored = asked.kind != "prop" or any(
-            name not in LIVE or not LIVE[name].protected for name in asked.names
-        )
-
-    def response(self, fields: Member, stored: Stored | None, *, collection: bool) -> str:
-        """The response element of one member."""
-        sheet = self._collection if collection else self._file
-        return sheet.plain(fields) if not stored else sheet.full(fields, stored)
-
-
-class _Sheet:
-    """The form for one kind of resource."""
-
-    def __init__(self, asked: Propfind, content: Callable[[Live], str | None]) -> None:
-        self._asked = asked
-        self._elements: dict[str, tuple[str, int | None]] = {}
-        for name, live in LIVE.items():
-            if (inner := content(live)) is not None:
-                inner = "" if asked.kind == "propname" else inner
-                field = live.field if "%s" in inner else None
-                self._elements[name] = (multistatus.element(name, inner), field)
-        names = asked.names
-        if asked.kind != "prop":
-            names = (*(name for name, live in LIVE.items() if live.allprop), *asked.names)
-        self._names = tuple(dict.fromkeys(names))
-        shown = [self._elements[name] for name in self._names if name in self._elements]
-        missing = [name for name in asked.names if name not in self._elements]
-        fields = [field for _, field in shown if field is not None]
-        self._pick: Callable[[Member], object] = itemgetter(HREF, *fields)
-        self._head = "<D:response><D:href>%s</D:href><D:propstat><D:prop>" + "".join(
-            element for element, _ in shown
-        )
-        self._tail = multistatus.propstat(HTTPStatus.OK, "").partition("<D:prop>")[2]
-        self._found = bool(shown)
-        self._missing = _missing(missing)
-        self._end = (self._tail if self._found else "") + self._missing + "</D:response>"
-        if not self._found and not missing:
-            self._end = self._tail + self._end
-        elif not self._found:
-            self._head = "<D:response><D:href>%s</D:href>"
-        self._template = self._head + self._end.replace("%", "%%")
-
-    def plain(self, fields: Member) -> str:
-        """The response of a member that has nothing stored."""
-        return self._template % self._pick(fields)
-
-    def full(self, fields: Member, stored: Stored) -> str:
-        """The response of a member with stored properties. What a client has set stands before
-        what the file says (`LIVE`: those that are not protected).
-        """
-        if self._asked.kind == "allprop" and not self._missing and LIVE.keys().isdisjoint(stored):
-            return self._head % self._pick(fields) + "".join(stored.values()) + self._end
-        found: list[str] = []
-        missing: list[str] = []
-        names: Iterable[str] = self._names
-        if self._asked.kind != "prop":
-            names = dict.fromkeys((*self._names, *stored))
-        for name in names:
-            live = self._elements.get(name)
-            if name in stored and (name not in LIVE or not LIVE[name].protected):
-                found.append(
-                    multistatus.element(name) if self._asked.kind == "propname" else stored[name]
-                )
-            elif live is not None:
-                element, field = live
-                found.append(element if field is None else element % fields[field])
-            elif name in self._asked.names:
-                missing.append(name)
-        return (
-            f"<D:response><D:href>{fields[HREF]}</D:href>"
-            + (multistatus.propstat(HTTPStatus.OK, "".join(found)) if found or not missing else "")
-            + _missing(missing)
-            + "</D:response>"
-        )
-
-
-def _missing(names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    return multistatus.propstat(
-        HTTPStatus.NOT_FOUND, "".join(multistatus.element(name) for name in names)
-    )
-
-
-def lockdiscovery(held: Iterable[Lock], now: float, root_href: Callable[[Lock], str]) -> str:
-    """The activelock elements of a resource (RFC 4918 section 14.1)."""
-    return "".join(
-        "<D:activelock><D:locktype><D:write/></D:locktype>"
-        f"<D:lockscope><D:{'exclusive' if lock.exclusive else 'shared'}/></D:lockscope>"
-        f"<D:depth>{'infinity' if lock.deep else '0'}</D:depth>{lock.owner}"
-        f"<D:timeout>Second-{max(0, round(lock.expires - now))}</D:timeout>"
-        f"<D:locktoken><D:href>{multistatus.text(lock.token)}</D:href></D:locktoken>"
-        f"<D:lockroot><D:href>{root_href(lock)}</D:href></D:lockroot></D:activelock>"
-        for lock in held
-    )
-
-
 def refusal(change: Change) -> Fault | None:
     """Why a property cannot be changed so, if it cannot (RFC 4918 section 9.2.1)."""
     live = LIVE.get(change.name)
@@ -244,32 +101,6 @@ def stored_text(stored: Stored, name: str) -> str | None:
     return None if xml is None else "".join(documents.read(xml.encode()).itertext()).strip()
 
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-
-
-@lru_cache(4096)
-def http_date(seconds: int) -> str:
-    """RFC 9110 section 5.6.7, whatever the locale; ``seconds`` since the epoch."""
-    try:
-        when = datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError):
-        when = datetime.fromtimestamp(0, UTC)
-    return (
-        f"{_DAYS[when.weekday()]}, {when.day:02} {_MONTHS[when.month - 1]} {when.year:04} "
-        f"{when.hour:02}:{when.minute:02}:{when.second:02} GMT"
-    )
-
-
-@lru_cache(4096)
-def iso_date(seconds: int) -> str:
-    """RFC 3339, as creationdate wants it (RFC 4918 section 15.1)."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (OverflowError, ValueError, OSError):
-        return "1970-01-01T00:00:00Z"
-
-
 def _check_media_type(text: str) -> Fault | None:
     if re.fullmatch(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+[ -~]*", text, re.ASCII):
         return None
@@ -277,7 +108,7 @@ def _check_media_type(text: str) -> Fault | None:
 
 
 def _check_language(text: str) -> Fault | None:
-    if re.fullmatch(r"[A-Za-z0-9-]+(\s*,\s*[A-Za-z0-9-]+)*", text):
+    if re.fullmatch(r"[A-Za-z0-9-]+([ \t]*,[ \t]*[A-Za-z0-9-]+)*", text):
         return None
     return faults.unacceptable_value("getcontentlanguage is a list of language tags, as in de.")
 

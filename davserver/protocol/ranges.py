@@ -47,6 +47,9 @@ def parse(value: str | None, size: int) -> tuple[Range, ...]:
             length = min(int(last), size)
             if length:
                 found.append(Range(size - length, size - 1))
+            elif int(last):
+                # The end of nothing is the whole of it (RFC 9110 section 14.1.2).
+                return ()
         elif last and int(last) < int(first):
             return ()
         elif int(first) < size:

@@ -7,6 +7,8 @@ Python object more for each member is what a listing of many thousands can feel.
 import stat
 from typing import Protocol
 
+NANO = 1_000_000_000
+
 
 class Stat(Protocol):
     """The fields of `os.stat_result` that are looked at. Sizes in bytes, times in nanoseconds."""
@@ -53,9 +55,9 @@ def etag(facts: Stat) -> str | None:
 
 def modified(facts: Stat) -> int:
     """Seconds since the epoch, as Last-Modified can tell them."""
-    return facts.st_mtime_ns // 1_000_000_000
+    return facts.st_mtime_ns // NANO
 
 
 def created(facts: Stat) -> int:
     """Seconds since the epoch: the earlier of both times that a directory entry has."""
-    return min(facts.st_mtime_ns, facts.st_ctime_ns) // 1_000_000_000
+    return min(facts.st_mtime_ns, facts.st_ctime_ns) // NANO

@@ -5,6 +5,6 @@ whole body closes the connection gently instead of reading gigabytes, and stoppi
 client that does not read.
 """
 
-from davserver.serving.server import DavServer
+from davserver.serving.server import DavServer, block_signals
 
-__all__ = ["DavServer"]
+__all__ = ["DavServer", "block_signals"]

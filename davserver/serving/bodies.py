@@ -22,25 +22,42 @@ class Body(Protocol):
         """Read at most ``limit`` bytes of what is left; whether that was all."""
 
 
+class Invite:
+    """The `100 Continue` that a client may wait for before it sends a body (RFC 9110
+    section 10.1.1): sent when a verb begins to read, and never for a request that is refused.
+    """
+
+    def __init__(self, stream: Any, is_awaited: bool) -> None:
+        self._stream = stream
+        self.is_awaited = is_awaited
+
+    def send(self) -> None:
+        if self.is_awaited:
+            self.is_awaited = False
+            self._stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
 class SizedBody:
     """A body of an announced length."""
 
     remaining = 0
 
-    def __init__(self, stream: Any, length: int) -> None:
+    def __init__(self, stream: Any, length: int, invite: Invite) -> None:
         self._stream = stream
         self._left = length
+        self._invite = invite
 
     def read(self, size: int = -1) -> bytes:
         wanted = self._left if size < 0 else min(size, self._left)
         if not wanted:
             return b""
+        self._invite.send()
         data: bytes = self._stream.read(wanted)
         self._left -= len(data)
         return data
 
     def drain(self, limit: int) -> bool:
-        if self._left > limit:
+        if self._left > limit or (self._left and self._invite.is_awaited):
             return False
         while self._left:
             if not self.read(self._left):
@@ -53,8 +70,9 @@ class ChunkedBody:
 
     remaining = 0
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, invite: Invite) -> None:
         self._stream = stream
+        self._invite = invite
         self._chunk = 0
         self._ended = False
         self._broken = False
@@ -64,6 +82,7 @@ class ChunkedBody:
             raise ValueError("broken chunks")
         if self._ended:
             return b""
+        self._invite.send()
         self._broken = True
         if not self._chunk:
             self._chunk = self._head()
@@ -83,6 +102,8 @@ class ChunkedBody:
 
     def drain(self, limit: int) -> bool:
         read = 0
+        if self._invite.is_awaited:
+            return False
         try:
             while read <= limit and not self._ended:
                 read += len(self.read(1 << 14))

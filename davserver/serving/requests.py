@@ -3,15 +3,15 @@
 import re
 from typing import Any
 
-from cheroot.server import HTTPRequest
+from cheroot.server import HeaderReader, HTTPRequest
 
-from davserver.serving.bodies import ChunkedBody, SizedBody
+from davserver.serving.bodies import ChunkedBody, Invite, SizedBody
 
 DRAIN = 1 << 16
 """Bytes of an unread body that are read to keep a connection; beyond them it is closed."""
 
 _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~\x80-\xff]+) HTTP/(\d)\.(\d)\r\n")
-_FORM = re.compile(rb"\*|/.*|[Hh][Tt][Tt][Pp][Ss]?://([^/?#]*)(/.*|\?.*)?", re.DOTALL)
+_FORM = re.compile(rb"\*|/.*|[Hh][Tt][Tt][Pp][Ss]?://([^/?#]+)(/.*|\?.*)?", re.DOTALL)
 
 
 class DavRequest(HTTPRequest):
@@ -42,6 +42,16 @@ class DavRequest(HTTPRequest):
         self.response_protocol = "HTTP/1.0" if minor == b"0" else "HTTP/1.1"
         return True
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.header_reader = self._read_headers
+        self._expects_invite = False
+
+    def _read_headers(self, stream: Any, headers: dict[bytes, bytes]) -> None:
+        """Keep `Expect` from cheroot, which would invite every body before anybody wants it."""
+        HeaderReader()(stream, headers)
+        self._expects_invite = headers.pop(b"Expect", b"").lower() == b"100-continue"
+
     def read_request_headers(self) -> bool:
         """An absolute target's authority stands before the Host header (RFC 9112 section 3.2.2)."""
         ready: bool = super().read_request_headers()  # type: ignore[no-untyped-call] # its stub has no types
@@ -51,15 +61,17 @@ class DavRequest(HTTPRequest):
 
     def respond(self) -> None:
         """Let the application answer."""
+        is_awaited = self._expects_invite and self.response_protocol == "HTTP/1.1"
+        invite = Invite(self.conn.wfile, is_awaited)
         if self.chunked_read:
-            self.rfile = ChunkedBody(self.conn.rfile)
+            self.rfile = ChunkedBody(self.conn.rfile, invite)
         else:
             length = self.inheaders.get(b"Content-Length", b"0")
             if not length.isdigit():
                 self._refuse("400 Bad Request", "Content-Length must be a number of bytes.")
                 self.close_connection = True
                 return
-            self.rfile = SizedBody(self.conn.rfile, int(length))
+            self.rfile = SizedBody(self.conn.rfile, int(length), invite)
         self.server.gateway(self).respond()
         if self.ready:
             self.ensure_headers_sent()
@@ -74,6 +86,12 @@ class DavRequest(HTTPRequest):
         if self.close_connection and not body.drain(0):
             self.conn.lingers = True
         super().send_headers()
+
+    def write(self, chunk: bytes) -> None:
+        """Send a piece of the answer, past cheroot's buffer, which would copy it several times."""
+        if self.chunked_write and chunk:
+            chunk = b"%x\r\n%b\r\n" % (len(chunk), chunk)
+        self.conn.socket.sendall(chunk)
 
     def _refuse(self, status: str, sentence: str) -> bool:
         self.simple_response(status, sentence + "\n")

@@ -1,7 +1,9 @@
 """The server: a listening socket and its worker threads."""
 
 import logging
+import signal
 import socket
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +18,13 @@ log = logging.getLogger("davserver.serving")
 
 IDLE_SECONDS = 60
 """How long a connection may say nothing, within a request or between two."""
+SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+"""The signals that end the server."""
+
+
+def block_signals() -> None:
+    """Keep them for `DavServer.run` to wait for, in this thread and all that it starts."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
 
 class DavServer(Server):
@@ -37,6 +46,35 @@ class DavServer(Server):
         self.keep_alive_conn_limit = 10_000
         self.max_request_header_size = 1 << 16
         self.shutdown_timeout = 5
+
+    def run(self) -> bool:
+        """Serve until SIGINT or SIGTERM comes, then stop. Gives whether one came; without one the
+        server has failed, and its log says why.
+
+        The main thread waits for the signal and does nothing else: a handler that raised wherever
+        it happens to be would leave cheroot's queues half changed. Both signals have to be blocked
+        before any other thread starts (`block_signals`).
+        """
+        main = threading.get_ident()
+        came = threading.Event()
+
+        def serve() -> None:
+            try:
+                self.serve()
+            except BaseException:
+                log.exception("the server has failed")
+            finally:
+                if not came.is_set():
+                    signal.pthread_kill(main, signal.SIGTERM)
+
+        thread = threading.Thread(target=serve, name="davserver connections")
+        thread.start()
+        signal.sigwait(SIGNALS)
+        is_serving = thread.is_alive()
+        came.set()
+        self.stop()
+        thread.join()
+        return is_serving
 
     @property
     def url(self) -> str:

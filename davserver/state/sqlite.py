@@ -22,6 +22,9 @@ from davserver.protocol.paths import Path
 VERSION = 1
 """The schema that this server reads and writes."""
 
+APPLICATION = 0x64617673
+"""What marks a database as ours (`PRAGMA application_id`)."""
+
 BUSY_SECONDS = 10.0
 
 _LOCK = "token, parent, name, deep, exclusive, owner, principal, timeout, expires"
@@ -101,18 +104,26 @@ class SqliteState:
 
     def _prepare(self) -> None:
         connection = self._connection()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        try:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            is_empty = not connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            raise UnknownSchema("it is no database, or a damaged one") from error
+        if not is_empty and application != APPLICATION:
+            raise UnknownSchema("it is a database of another program")
         if version > VERSION:
             raise UnknownSchema(
                 f"it was written by a newer davserver (schema {version}, this one knows {VERSION})"
             )
         connection.execute("PRAGMA journal_mode = WAL")
-        if version == 0:
-            if connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
-                raise UnknownSchema("it is a database of another program")
+        if is_empty:
             schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
             connection.executescript(
-                f"BEGIN IMMEDIATE; {schema}; PRAGMA user_version = {VERSION}; COMMIT;"
+                f"BEGIN IMMEDIATE; {schema}; PRAGMA user_version = {VERSION};"
+                f"PRAGMA application_id = {APPLICATION}; COMMIT;"
             )
 
 

@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
@@ -24,9 +25,8 @@ class Directory:
     Every method raises OSError as its system call does.
     """
 
-    def __init__(self, descriptor: int, hidden: frozenset[tuple[int, int]] = frozenset()) -> None:
+    def __init__(self, descriptor: int) -> None:
         self.fd = descriptor
-        self._hidden = hidden
 
     def __enter__(self) -> Self:
         return self
@@ -46,20 +46,9 @@ class Directory:
         """The facts of an entry itself; a link is not followed."""
         return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
 
-    def entries(self) -> Iterator[tuple[str, os.stat_result]]:
-        """Every entry but the server's own, links and special files included. One that vanishes
-        meanwhile is left out.
-        """
-        with os.scandir(self.fd) as found:
-            for entry in found:
-                if entry.name.startswith(RESERVED_PREFIX):
-                    continue
-                try:
-                    facts = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-                if not self._hidden or (facts.st_dev, facts.st_ino) not in self._hidden:
-                    yield entry.name, facts
+    def scan(self) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+        """All entries, as they come from the operating system."""
+        return os.scandir(self.fd)
 
     def kinds(self) -> list[tuple[str, bool]]:
         """Every entry, the server's own temporary ones included, and whether it is a directory."""
@@ -69,15 +58,6 @@ class Directory:
     def facts(self) -> os.stat_result:
         """The facts of the directory itself."""
         return os.fstat(self.fd)
-
-    def is_hidden(self, facts: os.stat_result) -> bool:
-        """Whether an entry is a directory of the server's own."""
-        return bool(self._hidden) and (facts.st_dev, facts.st_ino) in self._hidden
-
-    def below(self, name: str) -> "Directory":
-        """Open a directory in this one; a link is not followed."""
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        return Directory(os.open(name, flags, dir_fd=self.fd), self._hidden)
 
     def make(self, name: str, mode: int | None = None, like: int = 0o777) -> None:
         """Make a directory, with a mode or with that of ``like`` less the umask."""

@@ -3,14 +3,14 @@
 import errno
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import TracebackType
 from typing import Self
 
 from davserver.protocol import plan
-from davserver.protocol.paths import Path
+from davserver.protocol.paths import RESERVED_PREFIX, Path
 from davserver.tree import confined
 from davserver.tree.directory import Directory
 from davserver.tree.opened import Opened
@@ -18,6 +18,8 @@ from davserver.tree.upload import Upload
 
 Open = Callable[..., int]
 
+_KIND = 0o170000
+"""The bits of a mode that tell what it is: one comparison instead of a call for each member."""
 _UNMAPPED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV})
 
 
@@ -110,11 +112,37 @@ class Tree:
             return None
         return facts
 
-    def seen(self, path: Path, facts: os.stat_result) -> os.stat_result | None:
-        """The facts that a reader gets to see of an entry with ``facts`` at a path, or None."""
-        if stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode):
-            return facts
-        return self.look(path) if self.follow and stat.S_ISLNK(facts.st_mode) else None
+    def is_link(self, path: Path) -> bool:
+        """Whether a path is that of a symbolic link. Raises OSError."""
+        facts = self.find(path)
+        return facts is not None and stat.S_ISLNK(facts.st_mode)
+
+    def members(self, path: Path) -> Iterator[tuple[str, os.stat_result]]:
+        """The members of a collection that a reader gets to see, with their facts. Raises OSError
+        before the first.
+        """
+        return self._members(path, self.directory(path, reading=True))
+
+    def _members(self, path: Path, directory: Directory) -> Iterator[tuple[str, os.stat_result]]:
+        with directory, directory.scan() as entries:
+            for entry in entries:
+                name = entry.name
+                if name.startswith(RESERVED_PREFIX):
+                    continue
+                try:
+                    facts = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                kind = facts.st_mode & _KIND
+                if kind == stat.S_IFREG:
+                    yield name, facts
+                elif kind == stat.S_IFDIR:
+                    if (facts.st_dev, facts.st_ino) not in self._hidden_inodes:
+                        yield name, facts
+                elif self.follow and kind == stat.S_IFLNK:
+                    seen = self.look((*path, name))
+                    if seen is not None:
+                        yield name, seen
 
     def directory(self, path: Path, *, reading: bool = False) -> Directory:
         """Open a directory. Links on the way are followed for ``reading`` alone."""
@@ -123,7 +151,7 @@ class Tree:
         if follow and self._is_hidden(descriptor):
             os.close(descriptor)
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return Directory(descriptor, self._hidden_inodes)
+        return Directory(descriptor)
 
     def open(self, path: Path) -> Opened | None:
         """Open a file for reading, or None where there is no file."""

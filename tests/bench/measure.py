@@ -5,6 +5,7 @@ ratio within a pair.
 """
 
 import contextlib
+import math
 import shutil
 import statistics
 import time
@@ -24,6 +25,9 @@ QUIET = 0.2
 ENOUGH = 3
 # Seconds after which a slow comparison ends early, once it has enough pairs.
 LONG = 45.0
+# Seconds that a pair should at least take, and how often a short request is repeated for that: the
+# clock of /proc ticks every 10 ms, and cannot see who disturbed anything shorter.
+WINDOW, MOST_REPEATS = 0.3, 20
 
 
 class Rejected(Exception):
@@ -36,7 +40,7 @@ class Rejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One request: its time and its CPU time in seconds, and the bytes of its answer."""
+    """One side of a pair: the time and the CPU time of a request in seconds, its answer's bytes."""
 
     seconds: float
     cpu: float
@@ -45,7 +49,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Our request and the peer's, one after the other; ``others`` in cores used meanwhile."""
+    """Our side and the peer's, one after the other; ``others`` in cores used meanwhile."""
 
     ours: Sample
     theirs: Sample
@@ -124,16 +128,17 @@ class Watched:
         """The peak of the process tree in bytes above idle; shared pages cancel out."""
         return max(0, processes.memory(self._server.pid, "VmHWM") - self._idle)
 
-    def warm(self) -> None:
-        """Ask once untimed and judge the answer to the last byte. Raises Rejected."""
-        self._ask(thorough=True)
+    def warm(self) -> float:
+        """Judge one answer to the last byte and give its seconds. Raises Rejected."""
+        return self._ask(thorough=True).seconds
 
-    def sample(self) -> Sample:
-        """Ask once. Raises Rejected."""
+    def sample(self, repeats: int) -> Sample:
+        """Ask ``repeats`` times: the median time, the mean CPU time. Raises Rejected."""
         before = processes.cpu(self._server.pid)
-        answer = self._ask(thorough=False)
-        used = processes.cpu(self._server.pid) - before
-        return Sample(answer.seconds, used, len(answer.body))
+        answers = [self._ask(thorough=False) for _ in range(repeats)]
+        used = (processes.cpu(self._server.pid) - before) / repeats
+        seconds = statistics.median(answer.seconds for answer in answers)
+        return Sample(seconds, used, len(answers[-1].body))
 
     def _ask(self, *, thorough: bool) -> Answer:
         try:
@@ -172,15 +177,15 @@ def turns(pairs: int) -> Iterator[bool]:
 
 def compare(ours: Watched, theirs: Watched, pairs: int) -> Comparison:
     """Measure up to ``pairs`` pairs after one warm request each. Raises Rejected."""
-    ours.warm()
-    theirs.warm()
+    repeats = math.ceil(WINDOW / (ours.warm() + theirs.warm()))
+    repeats = min(repeats, MOST_REPEATS)
     began, taken = time.monotonic(), []
     for first in turns(pairs):
         others = processes.Others()
         if first:
-            our_sample, their_sample = ours.sample(), theirs.sample()
+            our_sample, their_sample = ours.sample(repeats), theirs.sample(repeats)
         else:
-            their_sample, our_sample = theirs.sample(), ours.sample()
+            their_sample, our_sample = theirs.sample(repeats), ours.sample(repeats)
         taken.append(Pair(our_sample, their_sample, others.cores()))
         if len(taken) >= ENOUGH and time.monotonic() - began > LONG:
             break

@@ -170,6 +170,22 @@ def test_a_refused_file_is_never_sent(curl: Curl, served: Served, tmp_path: Path
     assert "< HTTP/1.1 100" not in done.trace
 
 
+def test_a_file_without_a_login_is_never_sent(guarded: Served, tmp_path: Path) -> None:
+    curl = Curl(tmp_path, guarded.url)
+    source = digests.written(tmp_path / "large", 3_000_000)
+    up = ("--upload-file", source, "--expect100-timeout", "20")
+
+    refused = curl("/large.bin", *up)
+    assert refused.status == 401
+    assert "< HTTP/1.1 100" not in refused.trace
+
+    # It asks first, and sends the file once.
+    done = curl("/large.bin", *up, "--anyauth", "--user", f"{USER}:{PASSWORD}")
+    assert done.status == 201
+    assert done.trace.count("< HTTP/1.1 100") == 1
+    assert digests.of(guarded.root / "large.bin") == digests.of(source)
+
+
 def test_a_stream_of_unknown_length(curl: Curl, served: Served) -> None:
     text = "".join(f"line {number}\n" for number in range(20_000))
 

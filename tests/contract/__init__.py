@@ -1,0 +1,1 @@
+"""The same cases for every Tree and every State."""

@@ -1,0 +1,128 @@
+"""The store in one SQLite file: its processes, its versions, its permissions."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path as FilePath
+
+import pytest
+
+from davserver.protocol.faults import Fault
+from davserver.state import State
+from davserver.state.sqlite import VERSION, SqliteState, UnknownSchema
+
+A = ("a",)
+
+WRITER = """
+import sys
+from pathlib import Path
+from davserver.state.sqlite import SqliteState
+state = SqliteState(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(int(sys.argv[2])):
+    with state.write() as writer:
+        found = writer.properties(("counter",)).get("n", "0")
+        writer.set_property(("counter",), "n", str(int(found) + 1))
+state.close()
+"""
+
+
+def test_two_processes_write_one_after_the_other(tmp_path: FilePath) -> None:
+    """Each reads what the other has written: no count is lost."""
+    file = tmp_path / "state.db"
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(file), "200"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for one in writers:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "ready\n"
+    for one in writers:
+        one.communicate("go\n", timeout=60)
+        assert one.returncode == 0
+    state: State = SqliteState(file)
+    assert state.read().properties(("counter",)) == {"n": "400"}
+    state.close()
+
+
+def test_a_killed_writer_holds_nobody_up(tmp_path: FilePath) -> None:
+    file = tmp_path / "state.db"
+    code = WRITER.replace('print("ready", flush=True)\nsys.stdin.readline()', "").replace(
+        "        found =", '        print("inside", flush=True); sys.stdin.readline(); found ='
+    )
+    command = [sys.executable, "-c", code, str(file), "1"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "inside\n"
+        holder.kill()
+        holder.wait()
+    state = SqliteState(file)
+    with state.write() as writer:
+        writer.set_property(A, "p", "<p/>")
+    assert state.read().with_properties(()) == (A,)
+    state.close()
+
+
+def test_a_newer_schema_is_refused(tmp_path: FilePath) -> None:
+    file = tmp_path / "state.db"
+    SqliteState(file).close()
+    with sqlite3.connect(file) as opened:
+        opened.execute(f"PRAGMA user_version = {VERSION + 1}")
+    opened.close()
+    before = file.read_bytes()
+    with pytest.raises(UnknownSchema, match="newer"):
+        SqliteState(file)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("version", [0, VERSION])
+def test_a_database_of_another_program_is_refused(tmp_path: FilePath, version: int) -> None:
+    file = tmp_path / "state.db"
+    with sqlite3.connect(file) as opened:
+        opened.execute("CREATE TABLE theirs (a)")
+        opened.execute(f"PRAGMA user_version = {version}")
+    opened.close()
+    with pytest.raises(UnknownSchema):
+        SqliteState(file)
+
+
+def test_what_is_no_database_is_refused_and_stays(tmp_path: FilePath) -> None:
+    file = tmp_path / "state.db"
+    file.write_bytes(b"no database at all" * 100)
+    with pytest.raises((UnknownSchema, OSError)):
+        SqliteState(file)
+    assert file.read_bytes() == b"no database at all" * 100
+
+
+def test_the_file_is_for_its_owner_alone(tmp_path: FilePath) -> None:
+    state = SqliteState(tmp_path / "new" / "state.db")
+    with state.write() as writer:
+        writer.set_property(A, "p", "<p/>")
+    for path in (tmp_path / "new").iterdir():
+        assert path.stat().st_mode & 0o077 == 0, path
+    assert (tmp_path / "new").stat().st_mode & 0o077 == 0
+    state.close()
+
+
+def test_a_store_that_is_busy_too_long_is_503(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("davserver.state.sqlite.BUSY_SECONDS", 0.05)
+    state = SqliteState(tmp_path / "state.db")
+    other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Fault, match="503"), state.write():
+        pass
+    other.execute("ROLLBACK")
+    other.close()
+    with state.write() as writer:
+        writer.set_property(A, "p", "<p/>")
+    state.close()

@@ -1,0 +1,1 @@
+"""The files: uploads, copies, confinement, mounts and what is hidden."""

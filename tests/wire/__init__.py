@@ -1,0 +1,1 @@
+"""Raw sockets against a server of its own process: framing, limits, slow clients."""

@@ -1,0 +1,224 @@
+"""Request bodies as they come over the wire: whole, cut off, in chunks, or not read at all."""
+
+import contextlib
+import re
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.wire import talk
+from tests.wire.conftest import LOGIN, Served
+from tests.wire.talk import Ended, Talk
+
+OLD = b"what was there before"
+BODY = bytes(range(256)) * 40
+CHUNKED = "Transfer-Encoding: chunked"
+PROPFIND = b"<D:propfind xmlns:D='DAV:'><D:prop><D:getetag/></D:prop></D:propfind>"
+MEBIBYTE = 1 << 20
+
+
+def refused_or_ended(connection: Talk) -> None:
+    """What a cut-off request gets: 400, or a closed connection. Never a success."""
+    try:
+        assert connection.reply().status == 400
+    except (Ended, ConnectionResetError):
+        return
+    assert connection.is_ended()
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["over a file", "of a new file"])
+@pytest.mark.parametrize("sent", [0, 1, 100, len(BODY) - 1])
+def test_a_body_that_ends_early_changes_nothing(served: Served, sent: int, there: bool) -> None:
+    file = served.root / "file"
+    if there:
+        file.write_bytes(OLD)
+        before = file.stat()
+    with talk.asking(
+        served.port, talk.request("PUT /file", f"Content-Length: {len(BODY)}", body=BODY[:sent])
+    ) as connection:
+        connection.end()
+        refused_or_ended(connection)
+    assert served.names() == ({"file"} if there else set())
+    if there:
+        assert file.read_bytes() == OLD
+        assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+WHOLE = talk.chunked(BODY[:5000], BODY[5000:], end=b"0\r\nX-Sum: 1\r\n\r\n")
+CUTS = {
+    "within the first chunk size": 2,
+    "after the first chunk size": 6,
+    "within the first chunk": 3000,
+    "before the end of the first chunk": 5006,
+    "between two chunks": 5008,
+    "within the last chunk": len(WHOLE) - 40,
+    "before the last chunk": WHOLE.rindex(b"0\r\nX-Sum"),
+    "before the trailers": WHOLE.rindex(b"X-Sum"),
+    "within the trailers": WHOLE.rindex(b"Sum"),
+    "before the last byte": len(WHOLE) - 1,
+}
+
+
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+def test_chunks_that_end_early_change_nothing(served: Served, cut: int) -> None:
+    (served.root / "file").write_bytes(OLD)
+    with talk.asking(
+        served.port, talk.request("PUT /file", CHUNKED, body=WHOLE[:cut])
+    ) as connection:
+        connection.end()
+        refused_or_ended(connection)
+    assert served.names() == {"file"}
+    assert (served.root / "file").read_bytes() == OLD
+
+
+BROKEN = {
+    "no chunk size": b"\r\n",
+    "letters that are no size": b"zz\r\n",
+    "a sign": b"+5\r\nabcde\r\n0\r\n\r\n",
+    "a hexadecimal prefix": b"0x5\r\nabcde\r\n0\r\n\r\n",
+    "a minus": b"-1\r\n\r\n",
+    "an underscore": b"1_0\r\n0123456789abcdef\r\n0\r\n\r\n",
+    "a bare line feed": b"5\nabcde\r\n0\r\n\r\n",
+    "more bytes than the size says": b"3\r\nabcde\r\n0\r\n\r\n",
+    "a size that never ends": b"0" * 20_000,
+    "a size beyond any file": b"f" * 17 + b"\r\n",
+    "an extension that never ends": b"5;" + b"x" * 20_000,
+    "trailers that never end": b"0\r\n" + b"A: b\r\n" * 20_000,
+    "a trailer without an end": b"0\r\nA: b\n\r\n",
+}
+
+
+@pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
+def test_broken_chunks_change_nothing(served: Served, data: bytes) -> None:
+    with talk.asking(served.port, talk.request("PUT /file", CHUNKED, body=data)) as connection:
+        connection.end()
+        refused_or_ended(connection)
+    assert served.names() == set()
+
+
+def test_chunks_are_stored_and_the_connection_is_kept(served: Served) -> None:
+    extended = b"5;a=b\r\nhello\r\n3 \r\n, w\r\n05\r\norld!\r\n0;c\r\nX-Sum: 1\r\nY: 2\r\n\r\n"
+    with Talk(served.port) as connection:
+        connection.send(talk.request("PUT /file", CHUNKED, body=extended))
+        assert connection.reply().status == 201
+        connection.send(talk.request("GET /file"))
+        assert connection.reply().body == b"hello, world!"
+        connection.send(talk.request("PUT /file", CHUNKED, body=talk.chunked(*[b"x"] * 1000)))
+        assert connection.reply().status == 204
+        connection.send(talk.request("PUT /empty", CHUNKED, body=talk.chunked()))
+        assert connection.reply().status == 201
+    assert (served.root / "file").read_bytes() == b"x" * 1000
+    assert (served.root / "empty").read_bytes() == b""
+
+
+def test_a_chunked_propfind_is_read_like_any_other(served: Served) -> None:
+    (served.root / "file").write_bytes(b"")
+    with Talk(served.port) as connection:
+        for framing, body in (
+            (CHUNKED, talk.chunked(PROPFIND[:7], PROPFIND[7:])),
+            (f"Content-Length: {len(PROPFIND)}", PROPFIND),
+        ):
+            connection.send(talk.request("PROPFIND /file", "Depth: 0", framing, body=body))
+            answer = connection.reply()
+            assert answer.status == 207
+            assert b"<D:getetag>" in answer.body
+            assert b"<D:resourcetype" not in answer.body
+
+
+def test_requests_in_one_packet_get_their_answers_in_order(served: Served) -> None:
+    (served.root / "a").write_bytes(b"1")
+    many = talk.request("PUT /b", body=b"22") + talk.request("GET /a") + talk.request("GET /b")
+    with talk.asking(served.port, many) as connection:
+        assert connection.reply().status == 201
+        assert connection.reply().body == b"1"
+        assert connection.reply().body == b"22"
+
+
+def test_a_small_body_that_nobody_wants_does_not_cost_the_connection(served: Served) -> None:
+    with Talk(served.port) as connection:
+        for framing, body in ((CHUNKED, talk.chunked(b"x" * 2000)), ("X: y", b"x" * 2000)):
+            connection.send(talk.request("PUT /none/file", framing, body=body))
+            assert connection.reply().status == 409
+            connection.send(talk.request("GET /none", framing, body=body))
+            assert connection.reply().status == 404
+    assert served.names() == set()
+
+
+def test_the_client_is_told_to_go_on(served: Served) -> None:
+    with Talk(served.port) as connection:
+        connection.send(talk.request("PUT /file", "Content-Length: 5", "Expect: 100-continue"))
+        assert connection.reply().status == 100
+        connection.send(b"hello")
+        assert connection.reply().status == 201
+
+
+def memory(pid: int, field: str) -> int:
+    """Bytes of a process: `VmRSS` now, `VmHWM` at its peak."""
+    found = re.search(rf"{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) << 10
+
+
+REFUSED = {
+    "without a login": ("/file", (), 401),
+    "below nothing": ("/none/file", (LOGIN,), 409),
+    "onto a reserved name": ("/.~dav-x", (LOGIN,), 403),
+}
+
+
+@pytest.mark.parametrize("in_chunks", [False, True], ids=["with a length", "in chunks"])
+@pytest.mark.parametrize(("path", "fields", "status"), REFUSED.values(), ids=REFUSED)
+def test_a_gibibyte_that_is_refused_costs_no_memory(
+    guarded: Served, path: str, fields: tuple[str, ...], status: int, in_chunks: bool
+) -> None:
+    """The answer comes before the body has, and can be read by a client that still sends."""
+    pid = guarded.server.process.pid
+    talk.ask(guarded.port, "GET /", LOGIN)
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+    before = memory(pid, "VmRSS")
+    block = b"x" * MEBIBYTE
+    framing, piece = f"Content-Length: {1 << 30}", block
+    if in_chunks:
+        framing, piece = CHUNKED, b"%x\r\n%s\r\n" % (len(block), block)
+    with Talk(guarded.port) as connection:
+        connection.send(talk.request(f"PUT {path}", framing, *fields))
+
+        def send() -> None:
+            with contextlib.suppress(OSError):
+                for _ in range(1024):
+                    connection.send(piece)
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        answer = connection.reply()
+        sending.join()
+    assert answer.status == status
+    assert memory(pid, "VmHWM") - before < 10 * MEBIBYTE
+    assert guarded.names() == set()
+
+
+@pytest.mark.parametrize("in_chunks", [False, True], ids=["with a length", "in chunks"])
+def test_an_xml_body_of_16_mebibytes_is_refused_and_costs_no_memory(
+    served: Served, in_chunks: bool
+) -> None:
+    pid = served.server.process.pid
+    talk.ask(served.port, "GET /")
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+    before = memory(pid, "VmRSS")
+    body = PROPFIND + b" " * (16 * MEBIBYTE)
+    framing = f"Content-Length: {len(body)}"
+    if in_chunks:
+        framing, body = CHUNKED, talk.chunked(*[body[:MEBIBYTE]] * 16)
+    with Talk(served.port) as connection:
+        sending = threading.Thread(target=_send, args=(connection, framing, body))
+        sending.start()
+        answer = connection.reply()
+        sending.join()
+    assert answer.status == 413
+    assert memory(pid, "VmHWM") - before < 10 * MEBIBYTE
+
+
+def _send(connection: Talk, framing: str, body: bytes) -> None:
+    with contextlib.suppress(OSError):
+        connection.send(talk.request("PROPFIND /", framing, body=body))

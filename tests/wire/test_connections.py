@@ -1,0 +1,195 @@
+"""Connections: kept where they can be, ended where a length cannot be kept, and at a signal."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.running import Running
+from tests.wire import talk
+from tests.wire.conftest import LOGIN, Served
+from tests.wire.talk import Ended, Talk
+
+MEBIBYTE = 1 << 20
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Served]:
+    """A server of one test alone, which may stop it."""
+    root = tmp_path / "root"
+    root.mkdir()
+    server = Running(root, state=tmp_path / "state.db").start()
+    yield Served(server, root)
+    if server.process.poll() is None:
+        server.stop()
+
+
+def test_a_connection_outlives_streamed_listings(served: Served) -> None:
+    for number in range(600):
+        (served.root / f"file {number}").write_bytes(b"")
+    with Talk(served.port) as connection:
+        for _ in range(3):
+            connection.send(talk.request("PROPFIND /", "Depth: 1"))
+            answer = connection.reply()
+            assert answer.status == 207
+            assert answer["transfer-encoding"] == "chunked"
+            assert "content-length" not in answer.headers
+            assert answer.body.count(b"<D:response>") == 601
+            connection.send(talk.request("GET /file%201"))
+            assert connection.reply().status == 200
+
+
+def test_a_small_listing_has_a_length(served: Served) -> None:
+    with Talk(served.port) as connection:
+        connection.send(talk.request("PROPFIND /", "Depth: 0"))
+        answer = connection.reply()
+    assert (answer.status, "transfer-encoding" in answer.headers) == (207, False)
+    assert int(answer["content-length"]) == len(answer.body)
+
+
+def test_every_kind_of_answer_keeps_the_connection(served: Served) -> None:
+    (served.root / "file").write_bytes(b"hello")
+    etag = talk.ask(served.port, "HEAD /file")["etag"]
+    asked = (
+        (("GET /file",), 200),
+        (("GET /file", "Range: bytes=1-2"), 206),
+        (("GET /file", "Range: bytes=9-"), 416),
+        (("GET /file", f"If-None-Match: {etag}"), 304),
+        (("GET /none",), 404),
+        (("GET /%zz",), 400),
+        (("POST /file",), 405),
+        (("FROB /file",), 501),
+        (("MKCOL /folder",), 201),
+        (("DELETE /folder",), 204),
+        (("LOCK /file",), 400),
+        (("OPTIONS *",), 200),
+        (("MOVE /file", "Destination: /none/x"), 409),
+        (("COPY /file", "Destination: ftp://h/x"), 502),
+        (("GET /", "Host: evil.example"), 403),
+    )
+    with Talk(served.port) as connection:
+        for (line, *fields), status in asked:
+            host = "localhost"
+            if fields and fields[0].startswith("Host: "):
+                host = fields.pop().removeprefix("Host: ")
+            connection.send(talk.request(line, *fields, host=host))
+            assert connection.reply().status == status
+
+
+def test_no_answer_to_head_has_a_body(served: Served, guarded: Served) -> None:
+    (served.root / "file").write_bytes(b"hello")
+    (served.root / "folder").mkdir()
+    with Talk(served.port) as connection:
+        for path, status in (
+            *(("/file", 200), ("/folder/", 200), ("/", 200), ("/none", 404)),
+            *(("/%zz", 400), ("/file/", 404), ("/.~dav-x", 403)),
+        ):
+            connection.send(talk.request(f"GET {path}"))
+            whole = connection.reply()
+            connection.send(talk.request(f"HEAD {path}"))
+            head = connection.reply(head=True)
+            assert head.status == whole.status == status
+            # A body would stand where the next answer begins.
+            expected = {k: v for k, v in whole.headers.items() if k != "date"}
+            assert {k: v for k, v in head.headers.items() if k != "date"} == expected
+            connection.send(talk.request(f"HEAD {path}", "Range: bytes=0-0"))
+            assert connection.reply(head=True).status == status
+    with Talk(guarded.port) as connection:
+        connection.send(talk.request("HEAD /"))
+        answer = connection.reply(head=True)
+        assert (answer.status, answer["www-authenticate"][:5]) == (401, "Basic")
+        connection.send(talk.request("HEAD /", LOGIN))
+        assert connection.reply(head=True).status == 200
+
+
+def test_a_file_that_shrinks_ends_the_connection_before_its_length(served: Served) -> None:
+    file = served.root / "file"
+    size = 64 * MEBIBYTE
+    with file.open("wb") as opened:
+        opened.truncate(size)
+    with Talk(served.port, receive_buffer=MEBIBYTE) as connection:
+        connection.send(talk.request("GET /file"))
+        status, headers = connection.begin()
+        assert (status, int(headers["content-length"])) == (200, size)
+        connection.take(MEBIBYTE)
+        os.truncate(file, 2 * MEBIBYTE)
+        with pytest.raises((Ended, ConnectionResetError)):
+            connection.take(size - MEBIBYTE)
+
+
+def test_a_file_that_is_rewritten_ends_the_connection_before_its_length(served: Served) -> None:
+    file = served.root / "file"
+    size = 64 * MEBIBYTE
+    file.write_bytes(b"\0" * size)
+    with Talk(served.port, receive_buffer=MEBIBYTE) as connection:
+        connection.send(talk.request("GET /file"))
+        connection.begin()
+        connection.take(MEBIBYTE)
+        with file.open("r+b") as opened:
+            opened.seek(size - 1)
+            opened.write(b"\1")
+        with pytest.raises((Ended, ConnectionResetError)):
+            connection.take(size - MEBIBYTE)
+
+
+def test_a_file_that_is_replaced_is_sent_to_its_end(served: Served) -> None:
+    file = served.root / "file"
+    size = 32 * MEBIBYTE
+    file.write_bytes(b"a" * size)
+    with Talk(served.port, receive_buffer=MEBIBYTE) as connection:
+        connection.send(talk.request("GET /file"))
+        connection.begin()
+        assert talk.ask(served.port, "PUT /file", body=b"new").status == 204
+        assert connection.take(size) == b"a" * size
+    assert file.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_with_exit_code_0(own: Served, how: signal.Signals) -> None:
+    assert own.server.stop(how) == 0
+    assert "Traceback" not in own.server.log.read_text() + own.server.said
+
+
+def stop_in_time(own: Served) -> None:
+    begun = time.monotonic()
+    assert own.server.stop() == 0
+    assert time.monotonic() - begun < 15
+
+
+def test_a_client_that_does_not_read_does_not_hold_it_up(own: Served) -> None:
+    with (own.root / "file").open("wb") as opened:
+        opened.truncate(256 * MEBIBYTE)
+    with Talk(own.port, receive_buffer=4096) as connection:
+        connection.send(talk.request("GET /file"))
+        assert connection.begin()[0] == 200
+        stop_in_time(own)
+
+
+def test_clients_that_say_nothing_do_not_hold_it_up(own: Served) -> None:
+    half = talk.request("PUT /half", "Content-Length: 100", body=b"x" * 50)
+    with (
+        Talk(own.port) as idle,
+        talk.asking(own.port, b"GET / HT") as begun,
+        talk.asking(own.port, half) as sending,
+    ):
+        idle.send(talk.request("GET /"))
+        assert idle.reply().status == 200
+        stop_in_time(own)
+        assert idle.is_ended()
+        assert begun.is_ended()
+        del sending
+    assert own.names() == set()
+
+
+def test_what_was_kept_is_there_after_a_restart(own: Served) -> None:
+    lock = b"<lockinfo xmlns='DAV:'><lockscope><shared/></lockscope><locktype><write/></locktype>"
+    answer = talk.ask(own.port, "LOCK /file", body=lock + b"</lockinfo>")
+    assert answer.status == 201
+    assert own.server.stop() == 0
+    own.server.start()
+    assert talk.ask(own.port, "PUT /file", body=b"x").status == 423
+    token = answer["lock-token"]
+    assert talk.ask(own.port, "PUT /file", f"If: ({token})", body=b"x").status == 204
