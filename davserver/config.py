@@ -157,6 +157,21 @@ OPTIONS: tuple[Option, ...] = (
 )
 """Every option but the shares, which are arguments of the command line."""
 
+
+def as_markdown() -> str:
+    """The table of the README."""
+    rows = [
+        "| TOML key | flag | variable | default | what it does |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for option in OPTIONS:
+        default = "none" if option.default in (None, ()) else f"`{option.default}`".lower()
+        flag = f"{option.flag} {option.metavar}".strip()
+        cells = (f"`{option.key}`", f"`{flag}`", f"`{option.variable}`", default, option.sentence)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
 BY_KEY = {option.key: option for option in OPTIONS}
 
 

@@ -165,7 +165,7 @@ class View:
     def href(self, path: Path) -> str:
         """The href of a path, with a slash where a collection is there now."""
         place = self._resolve(path)
-        facts = place.share.tree.find(place.local) if place else None
+        facts = place.share.tree.look(place.local) if place else None
         return paths.href(path, facts is not None and resources.is_collection(facts), self._prefix)
 
     def _state_of(self, path: Path) -> conditions.State:
@@ -173,6 +173,8 @@ class View:
         if place is None or paths.reserved(place.local) or place.share.tree.hides(place.local):
             return conditions.State(None, frozenset())
         facts = place.share.tree.look(place.local)
+        # A URL that nothing is at yet is in the scope of a deep lock above it: who holds that lock
+        # creates members with an untagged list (RFC 4918 section 10.4.4 "anywhere in the scope").
         tokens = frozenset(lock.token for lock in self.locks(place) if lock.covers(path))
         return conditions.State(None if facts is None else resources.etag(facts), tokens)
 
@@ -307,10 +309,8 @@ class Section(View):
         assert when is not None, "refused by properties.refusal"
         # The client's second; nanoseconds of our own keep the entity tag unique.
         ns = int(when.timestamp()) * 1_000_000_000 + self.stamp() % 1_000_000_000
-        if place.is_root:
-            raise faults.share_root()
         with place.directory() as directory:
-            directory.touch(place.name, ns)
+            directory.touch("." if place.is_root else place.name, ns)
 
 
 def _rename_same(old: Directory, name: str, new: Directory, other: str) -> None:

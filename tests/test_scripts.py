@@ -153,6 +153,10 @@ UNSOUND: dict[str, tuple[str, Callable[[Reply], Reply]]] = {
         "PROPFIND /f -> 207",
         with_body(207, "application/xml", MULTISTATUS % (MEMBER % b"/f" * 2)),
     ),
+    "a failed member that is not in the log": (
+        "DELETE /f -> 207",
+        with_body(207, "application/xml", MULTISTATUS % (MEMBER % b"/f")),
+    ),
     "an href that is not escaped": (
         "PROPFIND /f -> 207",
         with_body(207, "application/xml", MULTISTATUS % (MEMBER % b"/f|")),

@@ -2,10 +2,9 @@
 passed over: Windows sends one.
 """
 
-from davserver.protocol import conditions, documents, messages, multistatus, paths, plan, properties
+from davserver.protocol import conditions, documents, messages, multistatus, plan, properties
 from davserver.protocol.messages import Answer, Request
 from davserver.protocol.multistatus import Response
-from davserver.protocol.plan import Subject
 from davserver.share import View
 from davserver.shares import Shares
 
@@ -17,14 +16,13 @@ def run(request: Request, shares: Shares) -> Answer:
     changes = documents.propertyupdate(request.body.all(documents.LARGEST_BODY))
     place = shares.to_write(target.path)
 
-    def settle(view: View) -> Subject:
+    def settle(view: View) -> None:
         subject = view.subject(place, target)
         plan.existing(subject)
         view.require(guard, subject.mapped)
         view.unlocked(guard, place)
-        return subject
 
-    subject = settle(shares.view())
+    settle(shares.view())
 
     outcome = properties.patched(changes)
 
@@ -33,5 +31,5 @@ def run(request: Request, shares: Shares) -> Answer:
             settle(section)
             section.patch(place, changes)
 
-    href = paths.href(place.path, subject.is_collection, shares.prefix)
+    href = shares.view().href(place.path)
     return messages.report([multistatus.render(Response(href, propstats=outcome))])

@@ -5,8 +5,10 @@ client needs one and every XML attack does. Unknown elements, comments and proce
 are passed over (RFC 4918 section 17).
 """
 
-from copy import deepcopy
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeAlias
 
 from lxml import etree
@@ -29,7 +31,13 @@ DEEPEST = 64
 LONGEST_OWNER = 8192
 """Characters of XML that the owner of a lock may have."""
 
-_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+_XML = "http://www.w3.org/XML/1998/namespace"
+_LANG = f"{{{_XML}}}lang"
+_FRAME: Mapping[str | None, str] = {"D": DAV}
+"""What every answer of ours declares."""
+
+_SPECIAL = re.compile("[&<>\r]")
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,26 +138,22 @@ def lockinfo(body: bytes) -> Lockinfo:
 
 
 def standalone(element: Element) -> str:
-    """The XML of an element that means the same in any other place.
+    """The XML of an element that means the same in any answer of ours.
 
-    It declares the namespaces in scope, since prefixes may stand in content (RFC 4918 section
-    4.3), and carries the `xml:lang` in scope. `D` for `DAV:` needs no declaration: every answer
-    of ours declares it.
+    It declares every namespace in scope, since prefixes may stand in content (RFC 4918 section
+    4.3), but for `D`, which our answers declare for `DAV:`. It carries the `xml:lang` in scope.
+    What it gives for its own result, read back out of an answer, is that result.
     """
-    namespaces = dict(element.nsmap)
-    attributes = dict(sorted((str(name), str(value)) for name, value in element.attrib.items()))
-    uses_dav = element.prefix == "D" or any(name.startswith(f"{{{DAV}}}") for name in attributes)
-    if namespaces.get("D") == DAV and not uses_dav:
-        del namespaces["D"]
-    lone = etree.Element(element.tag, attributes, dict(sorted(namespaces.items(), key=_by_prefix)))
-    lang = next(element.iterancestors(), None)
-    while lang is not None and _LANG not in lone.attrib:
-        if _LANG in lang.attrib:
-            lone.set(_LANG, str(lang.attrib[_LANG]))
-        lang = lang.getparent()
-    lone.text = element.text
-    lone.extend(deepcopy(child) for child in element)
-    return etree.tostring(lone, encoding="unicode", with_tail=False)
+    languages = (one.get(_LANG) for one in (element, *element.iterancestors()))
+    lang = next((lang for lang in languages if lang is not None), None)
+    parts: list[str] = []
+    _write(element, dict(_FRAME), parts, {} if lang is None else {_LANG: lang})
+    return "".join(parts)
+
+
+def read_standalone(xml: str) -> Element:
+    """The element that `standalone` has written. Raises Fault 400."""
+    return read(f'<D:value xmlns:D="{DAV}">{xml}</D:value>'.encode())[0]
 
 
 def read(body: bytes) -> Element:
@@ -221,8 +225,59 @@ def _name(element: Element) -> str:
     return tag if isinstance(tag, str) else str(tag)
 
 
-def _by_prefix(item: tuple[str | None, str]) -> str:
-    return item[0] or ""
+def _write(
+    element: Element,
+    scope: dict[str | None, str],
+    parts: list[str],
+    extra: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Add the text of an element to ``parts``; ``scope`` has the namespaces declared around it."""
+    namespaces = {prefix: uri for prefix, uri in element.nsmap.items() if uri}
+    head = [_qualified(element.prefix, split(str(element.tag))[1])]
+    if scope.get(None) and element.prefix is None and not str(element.tag).startswith("{"):
+        head.append('xmlns=""')
+        scope = {prefix: uri for prefix, uri in scope.items() if prefix is not None}
+    for prefix, uri in sorted(namespaces.items(), key=lambda item: item[0] or ""):
+        if scope.get(prefix) != uri:
+            head.append(f"{f'xmlns:{prefix}' if prefix else 'xmlns'}={_quoted(uri)}")
+    scope = {**scope, **namespaces}
+    attributes = {str(name): str(value) for name, value in element.attrib.items()} | dict(extra)
+    for name, value in sorted(attributes.items()):
+        namespace, local = split(name)
+        head.append(f"{_qualified(_prefix(namespace, scope), local)}={_quoted(value)}")
+    inner: list[str] = [escape(element.text or "")]
+    for child in element:
+        if isinstance(child.tag, str):
+            _write(child, scope, inner)
+        inner.append(escape(child.tail or ""))
+    content = "".join(inner)
+    start = " ".join(head)
+    parts.append(f"<{start}>{content}</{head[0]}>" if content else f"<{start}/>")
+
+
+def _prefix(namespace: str, scope: Mapping[str | None, str]) -> str | None:
+    """A prefix for the namespace of an attribute: a default one does not count for attributes."""
+    if not namespace:
+        return None
+    if namespace == _XML:
+        return "xml"
+    return min(prefix for prefix, uri in scope.items() if prefix and uri == namespace)
+
+
+def _qualified(prefix: str | None, local: str) -> str:
+    return f"{prefix}:{local}" if prefix else local
+
+
+def _quoted(value: str) -> str:
+    text = escape(value).replace('"', "&quot;").replace("\n", "&#10;").replace("\t", "&#9;")
+    return f'"{text}"'
+
+
+def escape(text: str) -> str:
+    """Character data. A carriage return would be read back as a line feed."""
+    if not _SPECIAL.search(text):
+        return text
+    return _SPECIAL.sub(lambda match: _ENTITIES[match[0]], text)
 
 
 def split(name: str) -> tuple[str, str]:

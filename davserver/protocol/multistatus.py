@@ -20,8 +20,6 @@ BLOCK = 1 << 16
 HEAD = '<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus xmlns:D="DAV:">'
 TAIL = "</D:multistatus>"
 
-_SPECIAL = re.compile("[&<>\r]")
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -109,8 +107,7 @@ def clean(value: str) -> str:
 
 def text(value: str) -> str:
     """Character data."""
-    value = clean(value)
-    return _SPECIAL.sub(_entity, value) if _SPECIAL.search(value) else value
+    return documents.escape(clean(value))
 
 
 def element(name: str, content: str = "") -> str:
@@ -181,7 +178,3 @@ def _status(status: HTTPStatus) -> str:
 
 def _description(sentence: str) -> str:
     return f"<D:responsedescription>{text(sentence)}</D:responsedescription>" if sentence else ""
-
-
-def _entity(match: re.Match[str]) -> str:
-    return _ENTITIES[match[0]]

@@ -98,7 +98,7 @@ def succeeded(outcome: Iterable[Propstat]) -> bool:
 def stored_text(stored: Stored, name: str) -> str | None:
     """The text of a stored property, for a header that has to say the same."""
     xml = stored.get(name)
-    return None if xml is None else "".join(documents.read(xml.encode()).itertext()).strip()
+    return None if xml is None else "".join(documents.read_standalone(xml).itertext()).strip()
 
 
 def _check_media_type(text: str) -> Fault | None:

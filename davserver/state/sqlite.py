@@ -57,8 +57,15 @@ class SqliteState:
         flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
         self._gate = os.open(f"{file}-gate", flags, 0o600)
         os.close(os.open(file, flags, 0o600))
-        with _translated(), self._exclusive():
-            self._prepare()
+        try:
+            with _translated(), self._exclusive():
+                self._prepare()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise UnknownSchema("it is no database, or a damaged one") from error
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         while self._connections:
@@ -104,14 +111,9 @@ class SqliteState:
 
     def _prepare(self) -> None:
         connection = self._connection()
-        try:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            (application,) = connection.execute("PRAGMA application_id").fetchone()
-            is_empty = not connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            raise UnknownSchema("it is no database, or a damaged one") from error
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        is_empty = not connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
         if not is_empty and application != APPLICATION:
             raise UnknownSchema("it is a database of another program")
         if version > VERSION:

@@ -3,6 +3,9 @@
 Paths and tokens are mostly those that are there, else nearly every request would be a 404.
 """
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
 from hypothesis import strategies as st
 
 from tests.model.asked import (
@@ -18,33 +21,64 @@ from tests.model.asked import (
     Term,
 )
 from tests.model.model import Model
+from tests.model.world import is_below
 
 NAMES = ["a", "b", "f", "c d", "50%", "x;y#?", "\u00e9", "e\u0301", "\N{DRAGON FACE}"]
 """Few, so that requests meet; an accented letter in both of its normal forms."""
-
 DEEPEST = 4
 
-
-def _paths(model: Model) -> list[Path]:
-    return sorted(path for path in model.entries if len(path) < DEEPEST)
+Drawn = TypeVar("Drawn")
 
 
-HERE: st.SearchStrategy[Path] = st.runner().flatmap(
-    lambda machine: st.sampled_from(sorted(machine.model.entries))
-)
-"""A resource that is there."""
+def _of_model(choices: Callable[[Model], Sequence[Drawn]]) -> st.SearchStrategy[Drawn]:
+    """One of the choices that the machine's model gives at the time."""
+    return st.runner().flatmap(lambda machine: st.sampled_from(choices(machine.model)))
 
-CHILD: st.SearchStrategy[Path] = st.builds(
-    lambda path, name: (*path, name),
-    st.runner().flatmap(lambda machine: st.sampled_from(_paths(machine.model))),
-    st.sampled_from(NAMES),
-)
-"""A name below a resource that is there, be it a collection or not."""
 
+def _here(model: Model) -> list[Path]:
+    """What is there below the root, or else the root. The first are drawn most: these are deep
+    down, so that a tree lives longer than a few DELETEs.
+    """
+    return sorted(filter(None, model.entries), key=lambda one: (-len(one), one)) or [()]
+
+
+def _new(model: Model) -> list[Path]:
+    """Names in collections, taken or not."""
+    collections = [one for one in sorted(model.entries) if model.is_collection(one)]
+    return [(*one, name) for one in collections if len(one) < DEEPEST for name in NAMES]
+
+
+def _pairs(model: Model) -> list[tuple[Path, Path]]:
+    """Source and destination that have nothing to do with each other, as far as there are any."""
+    return [
+        (source, to)
+        for source in _here(model)
+        for to in [*_here(model)] * 4 + _new(model)
+        if source != to and not is_below(source, to) and not is_below(to, source)
+    ] or [((), ())]
+
+
+HERE = _of_model(_here)
+NEW = _of_model(_new)
 ANYWHERE: st.SearchStrategy[Path] = st.one_of(
-    HERE, CHILD, CHILD, CHILD, st.builds(lambda path, name: (*path, name), CHILD, st.just("b"))
+    HERE,
+    NEW,
+    NEW,
+    st.just(()),
+    # Below what may be a collection, a file or nothing.
+    st.builds(lambda path, name: (*path, name), st.one_of(HERE, NEW), st.sampled_from(NAMES)),
 )
-"""The last kind is mostly below nothing."""
+NUMBER = _of_model(lambda model: [UNKNOWN, *range(1, model.granted + 1)][::-1])
+"""Of a lock, the youngest first."""
+SLASH = st.sampled_from([False] * 7 + [True])
+TARGET = st.tuples(st.one_of(NEW, ANYWHERE), SLASH)
+SOURCE = st.tuples(st.one_of(HERE, HERE, HERE, HERE, ANYWHERE), SLASH)
+FROM_TO = st.builds(
+    lambda pair, slash, to_slash: ((pair[0], slash), (pair[1], to_slash)),
+    st.one_of(_of_model(_pairs), _of_model(_pairs), _of_model(_pairs), st.tuples(HERE, ANYWHERE)),
+    SLASH,
+    SLASH,
+)
 
 CONTENT = st.one_of(
     st.sampled_from([b"", b"second", b"third"]),
@@ -73,16 +107,15 @@ def _preconditions(model: Model, holds: bool, refreshes: bool) -> st.SearchStrat
     held = sorted(model.locks.values(), key=lambda one: one.number)
     mine = [StateList((Term(one.number),), one.root) for one in held]
     lone = [Asked(lists=(StateList((Term(one.number),)),)) for one in held]
-    choices = [st.just(NOTHING), _free(model)]
+    choices: list[st.SearchStrategy[Asked]] = []
     if held and refreshes:
-        choices += [st.sampled_from(lone)] * 4
+        choices += [st.sampled_from(lone)] * 6
     elif held and holds:
-        choices += [st.just(Asked(lists=tuple(mine)))] * 2
+        choices += [st.just(Asked(lists=tuple(mine)))] * 4
         some = st.lists(st.sampled_from(mine), min_size=1, max_size=3, unique=True)
         choices += [st.builds(lambda lists: Asked(lists=tuple(lists)), some)]
         choices += [st.sampled_from(lone)]
-    else:
-        choices += [st.just(NOTHING)] * 2
+    choices += [st.just(NOTHING)] * 4 + [_free(model)]
     return st.one_of(choices)
 
 

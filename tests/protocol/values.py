@@ -33,9 +33,9 @@ NAMES = (
     .map(lambda octets: octets.replace(b"/", b"_").replace(b"\0", b"~"))
     .filter(lambda octets: octets not in (b".", b".."))
     .map(lambda octets: octets.decode("utf-8", "surrogateescape"))
-) | st.text(
-    st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1, max_size=60
-).filter(lambda name: name not in (".", ".."))
+) | st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1, max_size=60).filter(
+    lambda name: name not in (".", "..")
+)
 """Every name that a Linux file system can hold, bytes that are not UTF-8 as surrogates."""
 
 PATHS = st.lists(NAMES, max_size=5).map(tuple)

@@ -70,6 +70,6 @@ Texts in quotes have the escapes \n \r \t \" \\ and \xff for a byte; `$$` is a d
 
 What holds of every answer is checked without being written: a refusal changes no file, lock or
 property, nor does a method that only reads; nothing beside the served directory changes; no
-temporary name is left behind; HEAD tells what GET tells; a 207 is one by RFC 4918 section 13; and
-so on (`sound`).
+temporary name is left behind; HEAD tells what GET tells; a 207 is one by RFC 4918 section 13, and
+each failed member in it one line of the log; and so on (`sound`).
 """

@@ -101,7 +101,7 @@ DETAILS: dict[str, str] = {
     "error": rf"(?P<code>[a-z-]+)(?: {_NAMES})?",
     "lists": _NAMES,
     "fails": rf"{_PATH} (?P<status>\d+)(?: (?P<code>[a-z-]+)(?: {_NAMES})?)?",
-    "prop": rf"{_PATH} (?P<prop>\S+) (?:(?P<status>\d+|absent)|(?P<part>has )?{_TEXT})",
+    "prop": rf"(?P<path>[/$]\S*) (?P<prop>\S+) (?:(?P<status>\d+|absent)|(?P<part>has )?{_TEXT})",
     "part": rf"(?P<range>\S+) {_TEXT}",
     "keep": rf"{_NAME} = (?:xpath {_XPATH}|(?P<header>[\w-]+))",
 }

@@ -37,7 +37,7 @@ def play(case: Case, on: World) -> None:
                 else:
                     actions.ACTIONS[line.word](on, _filled(line, names))
     finally:
-        on.stop()
+        on.end()
 
 
 def _exchange(case: Case, exchange: Exchange, on: World, names: dict[str, str]) -> None:
@@ -119,10 +119,12 @@ def _told(
     where = f"{case.file.name}:{line.number}: {line.text}"
     try:
         yield
-    except ScriptError as error:
-        raise ScriptError(f"{where}\n  {error}") from error
     except Mismatch:
         raise
+    except ScriptError as error:
+        if str(error).startswith(f"{case.file.name}:"):
+            raise
+        raise ScriptError(f"{where}\n  {error}") from error
     except AssertionError as error:
         told = "".join(f"\n{one}" for one in (sent, reply) if one is not None)
         raise Mismatch(f"{where}\n  {error}{told}") from None

@@ -7,6 +7,7 @@ from tests.scripts.ways import Reply, Sent
 from tests.scripts.world import Snapshot, World
 
 READS = frozenset({"OPTIONS", "GET", "HEAD", "PROPFIND"})
+WALKS = frozenset({"DELETE", "COPY", "MOVE"})
 RESERVED = ".~dav-"
 
 _NO_BODY = (204, 304)
@@ -23,6 +24,7 @@ class Before:
         self._files = world.files()
         self._rows = world.rows()
         self._neighbours = world.neighbours()
+        world.members.hrefs.clear()
 
     def check(self, sent: Sent, reply: Reply) -> None:
         """Is what there is now what may be there after this answer?"""
@@ -30,6 +32,9 @@ class Before:
         left = [path for path in files if f"/{RESERVED}" in path and path not in self._files]
         assert not left, f"temporary names are left behind: {left}"
         _same(self._neighbours, self._world.neighbours(), "beside the share")
+        if reply.status == 207 and sent.method in WALKS:
+            logged = sorted(self._world.members.hrefs)
+            assert logged == sorted(responses(reply)), f"the log tells of {logged}"
         if sent.method in READS or reply.status >= 300:
             _same(self._files, files, "a file")
             _same(self._rows, self._world.rows(), "a row of the state")

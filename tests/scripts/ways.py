@@ -16,6 +16,8 @@ from tests.scripts.language import octets
 
 CHUNK = 7
 """Bytes in a chunk: small, so that every reader has to put some together."""
+MOST_CHUNKS = 5000
+"""Of a long body, whose chunks are larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,5 +201,6 @@ def _framed(sent: Sent) -> Iterator[tuple[str, str]]:
 
 
 def _chunked(body: bytes) -> bytes:
-    pieces = [body[place : place + CHUNK] for place in range(0, len(body), CHUNK)]
+    size = max(CHUNK, len(body) // MOST_CHUNKS)
+    pieces = [body[place : place + size] for place in range(0, len(body), size)]
     return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"

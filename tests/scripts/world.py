@@ -1,5 +1,7 @@
 """What a case is played on: a directory with neighbours, a state, a clock, and a server of them."""
 
+import json
+import logging
 import os
 import sqlite3
 import stat
@@ -29,6 +31,18 @@ TICK = 1_000_000
 Snapshot = Mapping[str, object]
 
 
+class Members(logging.Handler):
+    """The hrefs of the failed members that the server has logged, one line each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hrefs: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        self.hrefs.append(json.loads(message[message.index("{") :])["href"])
+
+
 class World:
     """One directory, and the servers that one after the other serve it by a ``way``.
 
@@ -49,6 +63,8 @@ class World:
         self._now = START * 10**9
         self._state: SqliteState | None = None
         self._trees: list[Tree] = []
+        self.members = Members()
+        logging.getLogger("davserver.members").addHandler(self.members)
 
     def clock(self) -> int:
         self._now += TICK
@@ -87,6 +103,10 @@ class World:
                 Corridor(Shares(shares, self._state, self.clock, limits=limits), people, hosts)
             )
         )
+
+    def end(self) -> None:
+        self.stop()
+        logging.getLogger("davserver.members").removeHandler(self.members)
 
     def stop(self) -> None:
         self.way.close()
