@@ -160,10 +160,7 @@ OPTIONS: tuple[Option, ...] = (
 
 def as_markdown() -> str:
     """The table of the README."""
-    rows = [
-        "| TOML key | flag | variable | default | what it does |",
-        "| --- | --- | --- | --- | --- |",
-    ]
+    rows = ["| TOML key | flag | variable | default | what it does |", "| --- " * 5 + "|"]
     for option in OPTIONS:
         default = "none" if option.default in (None, ()) else f"`{option.default}`".lower()
         flag = f"{option.flag} {option.metavar}".strip()

@@ -173,10 +173,12 @@ class View:
         if place is None or paths.reserved(place.local) or place.share.tree.hides(place.local):
             return conditions.State(None, frozenset())
         facts = place.share.tree.look(place.local)
-        # A URL that nothing is at yet is in the scope of a deep lock above it: who holds that lock
-        # creates members with an untagged list (RFC 4918 section 10.4.4 "anywhere in the scope").
+        if facts is None:
+            # Not even below a deep lock does an unmapped URL have a state (section 10.4.4): who
+            # holds that lock tags the list with the collection.
+            return conditions.State(None, frozenset())
         tokens = frozenset(lock.token for lock in self.locks(place) if lock.covers(path))
-        return conditions.State(None if facts is None else resources.etag(facts), tokens)
+        return conditions.State(resources.etag(facts), tokens)
 
 
 class Section(View):

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from davserver.protocol import conditions, faults, headers
+from davserver.protocol import conditions, faults, headers, plan
 from davserver.protocol.messages import Answer, Request
 from davserver.share import View
 from davserver.shares import Shares
@@ -18,10 +18,10 @@ def run(request: Request, shares: Shares) -> Answer:
     def settle(view: View) -> None:
         subject = view.subject(place, target)
         lock = next((one for one in view.locks(place) if one.token == token), None)
-        covers = lock is not None and lock.covers(place.path)
-        if subject.mapped is None and not covers:
-            raise faults.not_found()
-        if lock is None or not covers:
+        # What vanished behind the server's back can still be unlocked where it was.
+        if subject.mapped is not None or lock is None or lock.root != place.path:
+            plan.existing(subject)
+        if lock is None or not lock.covers(place.path):
             raise faults.wrong_lock_token(view.href(place.path))
         if lock.principal != request.principal:
             raise faults.not_your_lock()

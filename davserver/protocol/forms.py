@@ -194,7 +194,9 @@ class _Sheet:
                 self._elements[name] = (multistatus.element(name, inner), field)
         names = asked.names
         if asked.kind != "prop":
-            names = (*(name for name, live in LIVE.items() if live.allprop), *asked.names)
+            # RFC 4331 section 2: a propname names the quota, too.
+            every = asked.kind == "propname"
+            names = (*(name for name in LIVE if every or LIVE[name].allprop), *asked.names)
         self._names = tuple(dict.fromkeys(names))
         shown = [self._elements[name] for name in self._names if name in self._elements]
         missing = [name for name in asked.names if name not in self._elements]

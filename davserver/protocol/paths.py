@@ -6,7 +6,6 @@ file system can hold goes to an href and back unchanged.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
@@ -87,11 +86,6 @@ def reserved(path: Path) -> bool:
 def is_below(path: Path, ancestor: Path) -> bool:
     """Whether a path lies anywhere below another one."""
     return len(path) > len(ancestor) and path[: len(ancestor)] == ancestor
-
-
-def ancestors(path: Path) -> Iterable[Path]:
-    """Every path above, from the root down to the parent."""
-    return (path[:length] for length in range(len(path)))
 
 
 def _decode(segment: str) -> str:

@@ -7,11 +7,10 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Self
 
 from davserver.protocol.paths import RESERVED_PREFIX
 from davserver.tree import content
+from davserver.tree.closing import Closing
 from davserver.tree.opened import Opened
 
 _RENAME_NOREPLACE = 1
@@ -19,7 +18,7 @@ _RENAME_EXCHANGE = 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class Directory:
+class Directory(Closing):
     """An open directory of a tree; a context manager that closes it.
 
     Every method raises OSError as its system call does.
@@ -27,17 +26,6 @@ class Directory:
 
     def __init__(self, descriptor: int) -> None:
         self.fd = descriptor
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         os.close(self.fd)

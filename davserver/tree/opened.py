@@ -2,11 +2,11 @@
 
 import os
 import stat
-from types import TracebackType
-from typing import Self
+
+from davserver.tree.closing import Closing
 
 
-class Opened:
+class Opened(Closing):
     """An open file and its facts; a context manager that closes it."""
 
     def __init__(self, descriptor: int) -> None:
@@ -31,14 +31,3 @@ class Opened:
         if self._is_open:
             self._is_open = False
             os.close(self.fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -6,12 +6,11 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from types import TracebackType
-from typing import Self
 
 from davserver.protocol import plan
 from davserver.protocol.paths import RESERVED_PREFIX, Path
 from davserver.tree import confined
+from davserver.tree.closing import Closing
 from davserver.tree.directory import Directory
 from davserver.tree.opened import Opened
 from davserver.tree.upload import Upload
@@ -31,7 +30,7 @@ class Modes:
     directory: int | None = None
 
 
-class Cursor:
+class Cursor(Closing):
     """Keeps the directory that was asked for last open; a context manager that closes it."""
 
     def __init__(self, tree: "Tree") -> None:
@@ -51,17 +50,6 @@ class Cursor:
         if self._directory is not None:
             self._directory.close()
             self._directory = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class Tree:

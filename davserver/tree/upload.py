@@ -8,17 +8,16 @@ import errno
 import os
 import stat
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
 from davserver.tree import content
+from davserver.tree.closing import Closing
 from davserver.tree.directory import Directory, own_name
 from davserver.tree.opened import Opened
 
 _NO_UNNAMED_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS)
 
 
-class Upload:
+class Upload(Closing):
     """A file under way into ``directory``; a context manager that drops what was not published.
 
     ``mode`` are its permissions before the umask, ``exact`` keeps the umask out. Every method
@@ -34,15 +33,7 @@ class Upload:
         if exact:
             os.fchmod(self.fd, mode)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         os.close(self.fd)
         if self._name is not None:
             with suppress(OSError):

@@ -58,7 +58,15 @@ def _pairs(model: Model) -> list[tuple[Path, Path]]:
     ] or [((), ())]
 
 
+def _above_locks(model: Model) -> list[Path]:
+    """Collections with a locked member: where a request may fail in part."""
+    roots = [one.root for one in model.locks.values()]
+    found = {root[:length] for root in roots for length in range(1, len(root))}
+    return sorted(found) or _here(model)
+
+
 HERE = _of_model(_here)
+ABOVE_LOCKS = _of_model(_above_locks)
 NEW = _of_model(_new)
 ANYWHERE: st.SearchStrategy[Path] = st.one_of(
     HERE,
@@ -72,10 +80,16 @@ NUMBER = _of_model(lambda model: [UNKNOWN, *range(1, model.granted + 1)][::-1])
 """Of a lock, the youngest first."""
 SLASH = st.sampled_from([False] * 7 + [True])
 TARGET = st.tuples(st.one_of(NEW, ANYWHERE), SLASH)
-SOURCE = st.tuples(st.one_of(HERE, HERE, HERE, HERE, ANYWHERE), SLASH)
+SOURCE = st.tuples(st.one_of(HERE, HERE, HERE, ABOVE_LOCKS, ANYWHERE), SLASH)
 FROM_TO = st.builds(
     lambda pair, slash, to_slash: ((pair[0], slash), (pair[1], to_slash)),
-    st.one_of(_of_model(_pairs), _of_model(_pairs), _of_model(_pairs), st.tuples(HERE, ANYWHERE)),
+    st.one_of(
+        _of_model(_pairs),
+        _of_model(_pairs),
+        st.tuples(HERE, ANYWHERE),
+        st.tuples(ABOVE_LOCKS, NEW),
+        st.tuples(NEW, ABOVE_LOCKS),
+    ),
     SLASH,
     SLASH,
 )

@@ -144,7 +144,7 @@ class World:
         return version is not None and tag.version in (version, CURRENT)
 
     def _holds(self, term: Term, path: Path) -> bool:
-        """Of an unmapped URL nothing is true (RFC 4918 section 10.4.4)."""
+        """Of an unmapped URL no state is true (RFC 4918 section 10.4.4)."""
         if path not in self.entries:
             return False
         if isinstance(term.state, Etag):

@@ -153,6 +153,18 @@ def test_the_client_is_told_to_go_on(served: Served) -> None:
         assert connection.reply().status == 201
 
 
+def test_a_client_that_is_refused_is_not_told_to_go_on(served: Served, guarded: Served) -> None:
+    fields = ("Content-Length: 5", "Expect: 100-continue")
+    for server, path, status in (
+        (served, "/none/file", 409),
+        (served, "/.~dav-x", 403),
+        (guarded, "/file", 401),
+    ):
+        with talk.asking(server.port, talk.request(f"PUT {path}", *fields)) as connection:
+            assert connection.reply().status == status
+        assert server.names() == set()
+
+
 def memory(pid: int, field: str) -> int:
     """Bytes of a process: `VmRSS` now, `VmHWM` at its peak."""
     found = re.search(rf"{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())

@@ -1,0 +1,1 @@
+"""The subclassed parts of the server, without a socket."""

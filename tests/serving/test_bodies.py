@@ -1,0 +1,161 @@
+"""Request bodies, however the bytes arrive."""
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from davserver.serving.bodies import ChunkedBody, Invite, SizedBody
+
+
+def sized(stream: io.IOBase, length: int) -> SizedBody:
+    return SizedBody(stream, length, Invite(io.BytesIO(), False))
+
+
+def chunked(stream: io.IOBase) -> ChunkedBody:
+    return ChunkedBody(stream, Invite(io.BytesIO(), False))
+
+
+PIECES = st.lists(st.integers(1, 70), max_size=20)
+
+
+def whole(body: SizedBody | ChunkedBody, sizes: list[int]) -> bytes:
+    """All of a body, read in pieces of these sizes and then in larger ones."""
+    read = [body.read(size) for size in sizes]
+    while data := body.read(1 << 16):
+        read.append(data)
+    return b"".join(read)
+
+
+@given(st.binary(max_size=200), st.binary(max_size=10), PIECES)
+def test_a_sized_body_ends_at_its_length(content: bytes, after: bytes, sizes: list[int]) -> None:
+    stream = io.BytesIO(content + after)
+    body = sized(stream, len(content))
+    assert whole(body, sizes) == content
+    assert body.read() == b""
+    assert stream.read() == after
+
+
+@given(st.binary(max_size=200), st.integers(1, 1000))
+def test_a_sized_body_that_ends_early_is_short(content: bytes, missing: int) -> None:
+    body = sized(io.BytesIO(content), len(content) + missing)
+    assert whole(body, []) == content
+    assert not sized(io.BytesIO(content), len(content) + missing).drain(1 << 20)
+
+
+CHUNKS = st.lists(st.binary(min_size=1, max_size=50), max_size=8)
+ENDS = st.sampled_from([b"0\r\n\r\n", b"00;a=b\r\nX: y\r\nZ: w\r\n\r\n", b"000000\r\n\r\n"])
+
+
+def framed(chunks: list[bytes], end: bytes, extension: bytes) -> bytes:
+    return b"".join(b"%X%s\r\n%s\r\n" % (len(one), extension, one) for one in chunks) + end
+
+
+@given(
+    CHUNKS, ENDS, st.sampled_from([b"", b";a", b" ", b'; b="c d"']), st.binary(max_size=9), PIECES
+)
+def test_a_chunked_body_ends_at_its_last_chunk(
+    chunks: list[bytes], end: bytes, extension: bytes, after: bytes, sizes: list[int]
+) -> None:
+    stream = io.BytesIO(framed(chunks, end, extension) + after)
+    body = chunked(stream)
+    assert whole(body, sizes) == b"".join(chunks)
+    assert body.read() == body.read(5) == b""
+    assert stream.read() == after
+
+
+@given(CHUNKS, ENDS, st.data())
+def test_a_chunked_body_that_ends_early_is_broken_for_good(
+    chunks: list[bytes], end: bytes, data: st.DataObject
+) -> None:
+    sent = framed(chunks, end, b"")
+    cut = data.draw(st.integers(0, len(sent) - 1))
+    body = chunked(io.BytesIO(sent[:cut]))
+    with pytest.raises(ValueError, match=r"\w"):
+        whole(body, [])
+    with pytest.raises(ValueError, match="broken"):
+        body.read()
+    assert not chunked(io.BytesIO(sent[:cut])).drain(1 << 20)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_body_or_broken(noise: bytes) -> None:
+    body = chunked(io.BytesIO(noise))
+    try:
+        assert len(whole(body, [])) <= len(noise)
+    except ValueError:
+        assert not chunked(io.BytesIO(noise)).drain(1 << 20)
+
+
+class Endless(io.RawIOBase):
+    """Counts what is read of something that never ends."""
+
+    def __init__(self, block: bytes) -> None:
+        super().__init__()
+        self._held = block
+        self._block = block
+        self.given = 0
+
+    def read(self, size: int = -1) -> bytes:
+        while len(self._held) < size:
+            self._held += self._block
+        data, self._held = self._held[:size], self._held[size:]
+        self.given += len(data)
+        return data
+
+    def readline(self, size: int | None = -1) -> bytes:
+        line = b""
+        while not line.endswith(b"\n") and len(line) < (size or 0):
+            line += self.read(1)
+        return line
+
+
+def test_no_more_is_drained_than_is_worth_it() -> None:
+    stream = Endless(b"x" * 1000)
+    assert not sized(stream, 1 << 40).drain(1 << 16)
+    assert stream.given == 0
+    stream = Endless(b"400\r\n" + b"x" * 1024 + b"\r\n")
+    assert not chunked(stream).drain(1 << 16)
+    assert stream.given < 1 << 18
+
+
+def test_a_small_rest_is_drained() -> None:
+    assert sized(io.BytesIO(b"x" * 100), 100).drain(100)
+    assert not sized(io.BytesIO(b"x" * 100), 100).drain(99)
+    assert sized(io.BytesIO(b""), 0).drain(0)
+    assert chunked(io.BytesIO(framed([b"x"] * 9, b"0\r\n\r\n", b""))).drain(100)
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [b"5;" + b"x" * 9999, b"0" * 9999, b"0\r\n" + b"A: b\r\n" * 9999, b"0\r\n" + b"A" * 9999],
+)
+def test_lines_that_never_end_are_not_held(noise: bytes) -> None:
+    stream = Endless(noise)
+    with pytest.raises(ValueError, match=r"\w"):
+        whole(chunked(stream), [])
+    assert stream.given < 1 << 17
+
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def test_a_client_that_waits_is_invited_once_and_only_by_a_reader() -> None:
+    for make in (lambda invite: SizedBody(io.BytesIO(b"abc"), 3, invite), _three_in_chunks):
+        said = io.BytesIO()
+        body = make(Invite(said, True))
+        assert said.getvalue() == b""
+        assert body.read(1) == b"a"
+        assert body.read() == b"bc"
+        assert said.getvalue() == CONTINUE
+        said = io.BytesIO()
+        assert not make(Invite(said, True)).drain(1 << 16)
+        assert said.getvalue() == b""
+        said = io.BytesIO()
+        assert whole(make(Invite(said, False)), []) == b"abc"
+        assert said.getvalue() == b""
+
+
+def _three_in_chunks(invite: Invite) -> ChunkedBody:
+    return ChunkedBody(io.BytesIO(framed([b"abc"], b"0\r\n\r\n", b"")), invite)
