@@ -4,6 +4,9 @@ half a copy (RFC 4918 section 9.8).
 
 import errno
 import logging
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from http import HTTPStatus
 
 from davserver.methods import outcome, transfer
@@ -13,15 +16,21 @@ from davserver.protocol import faults, headers, paths, plan, resources
 from davserver.protocol.headers import Depth
 from davserver.protocol.messages import Answer, Request
 from davserver.protocol.paths import Path
-from davserver.protocol.plan import Event, Step
+from davserver.protocol.plan import Event
 from davserver.shares import Shares
-from davserver.tree import Cursor, Directory, own_name
+from davserver.tree import Directory, own_name
 
 log = logging.getLogger("davserver.storage")
 
 DEPTHS = frozenset({Depth.ZERO, Depth.INFINITY})
 FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Errors after which nothing of a copy is worth keeping."""
+
+THREADS = 2
+APIECE = 256
+"""Files that a thread copies at a time; a collection with fewer is copied without any."""
+MOST_JOBS = 8
+"""Jobs that may wait for a thread, so that memory does not grow with a collection."""
 
 
 def run(request: Request, shares: Shares) -> Answer:
@@ -109,78 +118,112 @@ def _put_in_place(
 
 
 class _Copying:
-    """The walk that copies a tree to a reserved name beside the destination."""
+    """The walk that copies a tree to a reserved name beside the destination.
+
+    Large collections are copied by several threads: nearly all of the time goes to the operating
+    system, which can do with each file without the others.
+    """
 
     def __init__(self, shares: Shares, asked: Transfer, staged: str, *, deep: bool) -> None:
-        self._shares = shares
+        self._stamp = shares.stamp
         self._source = asked.source
-        self._target = asked.target
+        self._here = asked.source.share.tree
+        self._there = asked.target.share.tree
         self._staged: Path = (*asked.target.local[:-1], staged)
-        self._skipped = len(asked.source.share.prefix)
-        self._depth = len(asked.source.path)
-        self._modes = asked.target.share.tree.modes
         self._deep = deep
         self._failures: list[Failure] = []
+        self._crew = ThreadPoolExecutor(THREADS)
+        self._jobs: deque[Future[list[Failure]]] = deque()
 
     def run(self) -> list[Failure]:
         """Gives the members that could not be read, and were left out. Raises OSError where the
         destination cannot take the copy.
         """
         walk = plan.Walk(self._source.path, collection=True)
-        with Cursor(self._source.share.tree) as old, Cursor(self._target.share.tree) as new:
+        try:
             while walk.step is not None:
-                walk.answer(self._do(walk.step, old, new))
+                entered = walk.step.event is Event.ENTER and self._enter(walk.step.path)
+                walk.answer(entered or True)
+            self._finish(0)
+        finally:
+            self._crew.shutdown(cancel_futures=True)
         return self._failures
 
-    def _do(self, step: Step, old: Cursor, new: Cursor) -> plan.Members | bool:
-        if step.event is Event.LEAVE or paths.reserved(step.path[-1:]):
-            return True
-        local = step.path[self._skipped :]
-        target = (*self._staged, *step.path[self._depth :])
-        if step.event is Event.ENTER:
-            return self._enter(step.path, local, target, old, new)
-        return self._copy(step.path, local, target, old, new)
-
-    def _enter(
-        self, path: Path, local: Path, target: Path, old: Cursor, new: Cursor
-    ) -> plan.Members | bool:
-        if self._source.share.tree.hides(local):
+    def _enter(self, path: Path) -> plan.Members | bool:
+        """Copy a collection and its files. Gives the collections in it, to be entered next."""
+        local = self._local(path)
+        if self._here.hides(local):
             return True
         try:
-            directory = old.at(local)
-            members = directory.kinds() if self._deep else []
-            like = directory.facts().st_mode
+            with self._here.directory(local) as directory:
+                members = directory.kinds() if self._deep else []
+                like = directory.facts().st_mode
         except OSError as error:
-            return self._left_out(path, error)
-        new.at(target[:-1]).make(target[-1], self._modes.directory, like)
-        return members
-
-    def _copy(self, path: Path, local: Path, target: Path, old: Cursor, new: Cursor) -> bool:
-        name = local[-1]
-        try:
-            source = old.at(local[:-1])
-            opened = source.open(name)
-        except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.ENXIO):
-                return self._left_out(path, error)
-            return self._copy_other(path, source, new.at(target[:-1]))
-        with opened:
-            if not opened.is_file:
-                return self._copy_other(path, source, new.at(target[:-1]))
-            new.at(target[:-1]).copy(opened, name, self._modes.file, self._shares.stamp())
-        return True
-
-    def _copy_other(self, path: Path, old: Directory, new: Directory) -> bool:
-        if self._source.share.tree.follow and resources.is_link(old.stat(path[-1])):
-            new.link(old, path[-1], path[-1])
+            self._failures += _left_out(path, error, may_vanish=path != self._source.path)
+            return True
+        target = self._copied(path)
+        with self._there.directory(target[:-1]) as directory:
+            directory.make(target[-1], self._there.modes.directory, like)
+        members = [member for member in members if not paths.reserved(member[:1])]
+        files = [name for name, is_collection in members if not is_collection]
+        if len(files) <= APIECE:
+            self._failures += self._copy(path, files)
         else:
-            href = paths.href(path, False)
-            log.warning("not copied, since it is a link or a special file: %s", href)
-        return True
+            for first in range(0, len(files), APIECE):
+                self._finish(MOST_JOBS)
+                some = files[first : first + APIECE]
+                self._jobs.append(self._crew.submit(self._copy, path, some))
+        return [member for member in members if member[1]]
 
-    def _left_out(self, path: Path, error: OSError) -> bool:
-        if error.errno in FATAL:
-            raise error
-        if not isinstance(error, FileNotFoundError) or path == self._source.path:
-            self._failures.append(Failure(path, faults.of_system(error)))
-        return False
+    def _finish(self, most: int) -> None:
+        """Wait until at most ``most`` jobs are left. Raises what a job has raised."""
+        while len(self._jobs) > most:
+            self._failures += self._jobs.popleft().result()
+
+    def _copy(self, path: Path, names: Sequence[str]) -> list[Failure]:
+        """Copy files of one collection. Gives those that could not be read."""
+        failures: list[Failure] = []
+        if not names:
+            return failures
+        with (
+            self._here.directory(self._local(path)) as old,
+            self._there.directory(self._copied(path)) as new,
+        ):
+            for name in names:
+                try:
+                    opened = old.open(name)
+                except OSError as error:
+                    if error.errno in (errno.ELOOP, errno.ENXIO):
+                        self._copy_other(path, name, old, new)
+                    else:
+                        failures += _left_out((*path, name), error)
+                    continue
+                with opened:
+                    if opened.is_file:
+                        new.copy(opened, name, self._there.modes.file, self._stamp())
+                    else:
+                        self._copy_other(path, name, old, new)
+        return failures
+
+    def _copy_other(self, path: Path, name: str, old: Directory, new: Directory) -> None:
+        if self._here.follow and resources.is_link(old.stat(name)):
+            new.link(old, name, name)
+        else:
+            href = paths.href((*path, name), False)
+            log.warning("not copied, since it is a link or a special file: %s", href)
+
+    def _local(self, path: Path) -> Path:
+        return path[len(self._source.share.prefix) :]
+
+    def _copied(self, path: Path) -> Path:
+        """Where the copy of a resource is built."""
+        return (*self._staged, *path[len(self._source.path) :])
+
+
+def _left_out(path: Path, error: OSError, *, may_vanish: bool = True) -> list[Failure]:
+    """What becomes of a member that cannot be read. Raises OSError where all is to be dropped."""
+    if error.errno in FATAL:
+        raise error
+    if may_vanish and isinstance(error, FileNotFoundError):
+        return []
+    return [Failure(path, faults.of_system(error))]

@@ -30,11 +30,13 @@ class Step:
 Fails = Callable[[int, Step], int]
 """From the number and the step to the errno that is raised, 0 for none."""
 
-_UNREACHABLE = (ENOENT, ENOTDIR, ELOOP, EXDEV)
-GONE = {"path": _UNREACHABLE, "open": (ENOENT, ELOOP, ENXIO)}
-"""The errors by which the system says that a name is no longer what it was; for other steps this
-is ENOENT alone.
-"""
+_GONE: dict[str, tuple[int, ...]] = {
+    "path": (ENOENT, ENOTDIR, ELOOP, EXDEV),
+    "open": (ENOENT, ELOOP, ENXIO),
+} | dict.fromkeys(
+    ("stat", "kinds", "facts", "remove_file", "remove_directory", "rename", "exchange"), (ENOENT,)
+)
+"""By step, the errors with which the system says that a name is no longer what it was."""
 
 
 class Script:
@@ -49,6 +51,7 @@ class Script:
         self.steps: list[Step] = []
         self.failed: list[Step] = []
         self.vanished: list[FilePath] = []
+        self.roots: set[FilePath] = set()
         self.does_it_all_the_same = False
         self._fails: Fails | None = None
         self._clears = False
@@ -81,9 +84,9 @@ class Script:
         self.failed.append(step)
         if self.does_it_all_the_same:
             do()
-        elif number in GONE.get(what, (ENOENT,)) and os.path.lexists(path):
+        elif number in _GONE.get(what, ()) and path not in self.roots and path.exists():
             self.vanished.append(path)
-            if path.is_dir() and not path.is_symlink():
+            if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink()
@@ -131,13 +134,13 @@ class FaultyOpened(Opened):
 
 
 class FaultyDirectory(Directory):
-    def __init__(self, script: Script, descriptor: int, hidden: frozenset[tuple[int, int]]) -> None:
-        super().__init__(descriptor, hidden)
+    def __init__(self, script: Script, descriptor: int) -> None:
+        super().__init__(descriptor)
         self.script = script
 
     def open(self, name: str) -> Opened:
         self.script.step("open", _real(self.fd, name))
-        return FaultyOpened(self.script, os.dup(_detached(super().open(name))))
+        return FaultyOpened(self.script, super().open(name).fd)
 
     def discard_file(self, name: str) -> None:
         with self.script.clearing():
@@ -150,9 +153,9 @@ class FaultyUpload(Upload):
         self.within = directory.fd
         super().__init__(directory, *values, **named)
 
-    def __exit__(self, *what: Any) -> None:
+    def close(self) -> None:
         with self.script.clearing():
-            super().__exit__(*what)
+            super().close()
 
 
 class FaultyTree(Tree):
@@ -167,14 +170,15 @@ class FaultyTree(Tree):
             return real(descriptor, names, flags, follow=follow)
 
         super().__init__(str(root), opener=opener, unnamed=unnamed)
+        script.roots.add(FilePath(self.real))
 
     def directory(self, path: Path, *, reading: bool = False) -> Directory:
         found = super().directory(path, reading=reading)
-        return FaultyDirectory(self.script, found.fd, self._hidden_inodes)
+        return FaultyDirectory(self.script, found.fd)
 
     def open(self, path: Path) -> Opened | None:
         found = super().open(path)
-        return found and FaultyOpened(self.script, os.dup(_detached(found)))
+        return found and FaultyOpened(self.script, found.fd)
 
     def upload(self, directory: Directory, mode: int = 0o666) -> Upload:
         self.script.step("upload", _real(directory.fd))
@@ -187,7 +191,7 @@ class FaultyTree(Tree):
 
 for _name in (
     "stat",
-    "entries",
+    "scan",
     "kinds",
     "facts",
     "make",

@@ -1,16 +1,14 @@
 """XML bodies become values."""
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from lxml import etree
 
 from davserver.protocol import documents, multistatus
 from davserver.protocol.documents import ALLPROP, Lockinfo, Propfind
 from davserver.protocol.faults import Fault
 from tests.protocol import values
+from tests.protocol.elements import ELEMENTS
 
 PROPFIND = {
     "an empty body": ("", ALLPROP),
@@ -207,34 +205,6 @@ def test_mixed_content_and_white_space_are_kept() -> None:
     ]
 
 
-LOCAL = st.sampled_from(["a", "b", "c-d.e", "é", "_"])
-SPACES = st.sampled_from(["DAV:", "urn:x", "http://h/?a&b"])
-SCOPES = st.dictionaries(st.sampled_from(["", "D", "q", "ns0"]), SPACES, max_size=2)
-SHORT = st.text(st.sampled_from("a <>&\"'\t\n\r é\U0001f600\xa0"), max_size=4)
-
-
-@st.composite
-def markup(draw: st.DrawFn, inner: st.SearchStrategy[str]) -> str:
-    """An element around others: names in any namespace, attributes, mixed content, white space."""
-    scope = draw(SCOPES)
-    prefix = draw(st.sampled_from([f"{one}:" if one else "" for one in ("", *sorted(scope))]))
-    attributes = {f"xmlns:{one}" if one else "xmlns": uri for one, uri in scope.items()}
-    if draw(st.booleans()):
-        attributes[draw(st.sampled_from(["k", f"{prefix}k", "xml:lang"]))] = draw(SHORT)
-    tag = prefix + draw(LOCAL)
-    pieces = [f"{draw(inner)}{_escaped(draw(SHORT))}" for _ in range(draw(st.integers(0, 2)))]
-    quoted = "".join(f' {name}="{_escaped(value)}"' for name, value in attributes.items())
-    return f"<{tag}{quoted}>{_escaped(draw(SHORT))}{''.join(pieces)}</{tag}>"
-
-
-def _escaped(text: str) -> str:
-    escapes = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
-    return "".join(escapes.get(one) or (f"&#{ord(one)};" if one < " " else one) for one in text)
-
-
-ELEMENTS = st.recursive(st.just("<a/>"), markup, max_leaves=4).map(etree.fromstring)
-
-
 Meaning = tuple[object, ...]
 
 
@@ -276,46 +246,3 @@ def test_a_strange_namespace_is_kept_or_refused(space: str) -> None:
 def test_names_are_split() -> None:
     assert documents.split("{urn:x}a") == ("urn:x", "a")
     assert documents.split("a") == ("", "a")
-
-
-PARSERS: list[Callable[[bytes], object]] = [
-    documents.propfind,
-    documents.propertyupdate,
-    documents.lockinfo,
-    documents.read,
-    multistatus.parse,
-]
-FRAGMENTS = st.lists(
-    st.sampled_from(
-        [
-            b"<D:propfind xmlns:D='DAV:'>",
-            b"<propertyupdate xmlns='DAV:'>",
-            b"<D:lockinfo xmlns:D='DAV:'>",
-            b"<D:multistatus xmlns:D='DAV:'>",
-            *(f"<D:{n}>".encode() for n in ("prop", "set", "remove", "response", "propstat")),
-            *(f"</D:{n}>".encode() for n in ("prop", "set", "remove", "response", "propfind")),
-            *(f"<D:{n}/>".encode() for n in ("allprop", "include", "owner", "href", "lockscope")),
-            b"<D:status>HTTP/1.1 999 x</D:status>",
-            b"<D:status>HTTP/1.1 200 OK</D:status>",
-            b"<D:error><x/></D:error>",
-            b"</D:multistatus>",
-            b"<!-- -->",
-            b"<?a?>",
-            b"&#0;",
-            b"&lt;",
-            b"<![CDATA[",
-            b"]]>",
-            b"<!DOCTYPE a>",
-            b"\xff",
-            b" ",
-        ]
-    )
-    | st.binary(max_size=8),
-    max_size=12,
-).map(b"".join)
-
-
-@settings(max_examples=400, deadline=None)
-@given(st.sampled_from(PARSERS), FRAGMENTS | st.binary(max_size=120))
-def test_any_bytes_are_a_value_or_refused(parse: Callable[[bytes], object], body: bytes) -> None:
-    values.refused(lambda: parse(body))

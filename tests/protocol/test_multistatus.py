@@ -11,7 +11,7 @@ from davserver.protocol import documents, faults, multistatus
 from davserver.protocol.faults import Fault
 from davserver.protocol.multistatus import Propstat, Response
 from tests.protocol import values
-from tests.protocol.test_documents import ELEMENTS
+from tests.protocol.elements import ELEMENTS
 
 TEXT = values.XML_TEXT
 TRIMMED = TEXT.map(str.strip)

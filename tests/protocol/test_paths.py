@@ -111,4 +111,3 @@ def test_below_is_by_names_and_not_by_letters() -> None:
     assert paths.is_below(("a",), ())
     assert not paths.is_below(("a",), ("a",))
     assert not paths.is_below(("ab",), ("a",))
-    assert list(paths.ancestors(("a", "b"))) == [(), ("a",)]
