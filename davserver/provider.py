@@ -44,7 +44,7 @@ class Provider(DAVProvider):
 
         def answer() -> Iterable[bytes]:
             principal = environ.get("wsgidav.auth.user_name") or ""
-            request = wsgi.request(environ, principal, self.shares.prefix)
+            request = wsgi.request(environ, principal, self.shares.prefix, path_is_text=True)
             return wsgi.respond(methods.run(request, self.shares), environ, start_response)
 
         return wsgi.guard(environ, start_response, answer)

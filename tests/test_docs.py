@@ -71,6 +71,9 @@ def test_every_section_that_is_shown_names_its_tests() -> None:
         assert re.match(r"\d", section), row
         assert about, row
         assert tests or state == "not there", row
+        for name in tests.replace("litmus", "`test_litmus.py`").split(","):
+            name = name.strip().strip("`")
+            assert list((TOP / "tests").rglob(name.removeprefix("tests/"))), f"{section}: {name}"
 
 
 def test_every_cited_section_is_in_the_table() -> None:

@@ -3,14 +3,19 @@
 from http import HTTPStatus
 
 from davserver.methods import allow
+from davserver.protocol import conditions
 from davserver.protocol.messages import Answer, Request
 from davserver.shares import Shares
 
 
 def run(request: Request, shares: Shares) -> Answer:
+    guard = conditions.read(request.headers, request.path, shares.prefix, request.principal)
     place = None
     if request.target is not None and not shares.is_above(request.path):
         place = shares.to_read(request.path)
+
+    if place is not None:
+        shares.view().require(guard.only_if, place.share.tree.look(place.local))
 
     if request.target is None or (place is not None and not place.share.read_only):
         classes = "1, 2, 3"
