@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from davserver import __version__, commands, config
+from davserver import __version__, commands, config, options
 from davserver.config import ConfigError
 
 USAGE = """\
@@ -40,14 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for argument in unknown:
             flag = argument.partition("=")[0]
-            nearest = config.nearest(flag, [option.flag for option in config.OPTIONS])
+            nearest = config.nearest(flag, [option.flag for option in options.OPTIONS])
             raise ConfigError(f"unknown option {flag}{nearest}")
         if sys.getfilesystemencoding() != "utf-8":
             raise ConfigError("File names need UTF-8: set PYTHONUTF8=1, or a UTF-8 locale.")
-        settings = config.load(flags, shares, os.environ, file)
-        if command == "serve" and not settings.shares and not settings.file:
+        named = (shares, file, os.environ.get(options.SHARES), os.environ.get(options.CONFIG))
+        if command == "serve" and not any(named):
             parser.print_help(sys.stderr)
             return 2
+        settings = config.load(flags, shares, os.environ, file)
         return commands.TABLE[command](settings)
     except ConfigError as error:
         print(f"davserver: {error}", file=sys.stderr)
@@ -59,18 +60,18 @@ class _Parser(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         rows = [("--config FILE", "a TOML file with settings")]
-        for option in config.OPTIONS:
+        for option in options.OPTIONS:
             rows.append((f"{option.flag} {option.metavar}".rstrip(), option.brief))
         rows += [("--version, --help", "")]
-        options = "".join(f"  {flag:<24} {brief}".rstrip() + "\n" for flag, brief in rows)
-        return f"{USAGE}\noptions:\n{options}\n{TASKS}"
+        lines = "".join(f"  {flag:<24} {brief}".rstrip() + "\n" for flag, brief in rows)
+        return f"{USAGE}\noptions:\n{lines}\n{TASKS}"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="davserver", usage=USAGE.removeprefix("usage: "), allow_abbrev=False)
     parser.add_argument("share", nargs="*")
     parser.add_argument("--config")
-    for option in config.OPTIONS:
+    for option in options.OPTIONS:
         if option.kind == "bool":
             action = argparse.BooleanOptionalAction
             parser.add_argument(option.flag, action=action, default=None)

@@ -1,5 +1,5 @@
-"""The settings: one table of options gives TOML keys, flags, environment variables and the
-README's table. Flags win over the environment, it over the file, the file over the defaults.
+"""The settings, put together and checked: flags win over the environment, it over the file, the
+file over the defaults of the options.
 """
 
 import difflib
@@ -11,165 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from davserver.protocol import paths
+from davserver.options import BY_KEY, CONFIG, ENVIRONMENT, OPTIONS, PASSWORD, SHARES, Option
+from davserver.protocol import hosts, paths
 from davserver.protocol.faults import Fault
-
-ENVIRONMENT = "DAVSERVER_"
-PASSWORD = "DAVSERVER_PASSWORD"
-CONFIG = "DAVSERVER_CONFIG"
-SHARES = "DAVSERVER_SHARES"
 
 
 class ConfigError(Exception):
     """What is wrong with a setting: one sentence for the operator, who gets exit code 2."""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option. ``kind`` is the type of its value: `str`, `int`, `bool`, `list` (of names) or
-    `mode` (octal permissions). ``brief`` is its line in `--help`, ``sentence`` says all of it.
-    """
-
-    key: str
-    kind: str
-    default: str | int | bool | tuple[str, ...] | None
-    brief: str
-    sentence: str
-    metavar: str = ""
-
-    @property
-    def flag(self) -> str:
-        return "--" + self.key.replace("_", "-")
-
-    @property
-    def variable(self) -> str:
-        return ENVIRONMENT + self.key.upper()
-
-
-OPTIONS: tuple[Option, ...] = (
-    Option(
-        "host",
-        "str",
-        "127.0.0.1",
-        "address to listen at (127.0.0.1)",
-        "Address to listen at.",
-        "ADDRESS",
-    ),
-    Option(
-        "port",
-        "int",
-        8080,
-        "port to listen at, 0 for any free one (8080)",
-        "Port to listen at; 0 lets the system choose.",
-        "PORT",
-    ),
-    Option(
-        "read_only", "bool", False, "refuse every change", "Refuse every change, in all shares."
-    ),
-    Option(
-        "state",
-        "str",
-        None,
-        "where to keep locks and properties",
-        "File for locks and properties, made if missing; the default lies in "
-        "$XDG_STATE_HOME/davserver, named after the served directories.",
-        "FILE",
-    ),
-    Option(
-        "user",
-        "str",
-        None,
-        "ask for a login; password in DAVSERVER_PASSWORD",
-        f"Ask for this user's name, with the password in {PASSWORD} or a new one that is "
-        "printed once. Without it everybody on this machine may do everything.",
-        "NAME",
-    ),
-    Option(
-        "allowed_hosts",
-        "list",
-        (),
-        "further host names to answer to without a login",
-        "Host names, beside those of the loopback, that a server without a user answers to.",
-        "NAMES",
-    ),
-    Option(
-        "behind_tls_proxy",
-        "bool",
-        False,
-        "allow other machines: a proxy speaks TLS",
-        "A proxy in front speaks TLS: allow an address that is not loopback.",
-    ),
-    Option(
-        "insecure_http",
-        "bool",
-        False,
-        "allow other machines without any encryption",
-        "Allow an address that is not loopback although passwords and files go over the "
-        "network unencrypted.",
-    ),
-    Option(
-        "follow_symlinks",
-        "bool",
-        False,
-        "follow links that stay in their share",
-        "Follow relative symbolic links that stay in their share, for reading and listing.",
-    ),
-    Option(
-        "file_mode",
-        "mode",
-        None,
-        "permissions of new files, as in 0640",
-        "Permissions of new files; the umask if unset.",
-        "OCTAL",
-    ),
-    Option(
-        "dir_mode",
-        "mode",
-        None,
-        "permissions of new directories, as in 0750",
-        "Permissions of new directories; the umask if unset.",
-        "OCTAL",
-    ),
-    Option(
-        "infinite_depth",
-        "bool",
-        True,
-        "answer PROPFIND with Depth: infinity (on)",
-        "Answer PROPFIND with Depth: infinity.",
-    ),
-    Option(
-        "lock_timeout",
-        "int",
-        86_400,
-        "longest life of a lock (86400)",
-        "Longest life of a lock, in seconds.",
-        "SECONDS",
-    ),
-    Option(
-        "threads",
-        "int",
-        16,
-        "requests that are served at a time (16)",
-        "Requests that are served at a time.",
-        "NUMBER",
-    ),
-    Option("verbose", "bool", False, "log every request", "Log every request."),
-)
-"""Every option but the shares, which are arguments of the command line."""
-
-
-def as_markdown() -> str:
-    """The table of the README."""
-    rows = ["| TOML key | flag | variable | default | what it does |", "| --- " * 5 + "|"]
-    for option in OPTIONS:
-        default = "none" if option.default in (None, ()) else f"`{option.default}`".lower()
-        flag = f"{option.flag} {option.metavar}".strip()
-        cells = (f"`{option.key}`", f"`{flag}`", f"`{option.variable}`", default, option.sentence)
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
-
-
-BY_KEY = {option.key: option for option in OPTIONS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +74,8 @@ def load(
         shares = _shares_of_file(table, file)
         for key, value in table.items():
             values[key] = _checked(BY_KEY[key], value, f"{file}: {key}")
+            if key == "state":
+                values[key] = _beside(file, values[key])
             sources[key] = file
     _check_environment(environment)
     for option in OPTIONS:
@@ -246,6 +96,11 @@ def load(
     return settings
 
 
+def shown(path: object) -> str:
+    """A path as text that every terminal and file can hold."""
+    return os.fsencode(str(path)).decode("utf-8", "replace")
+
+
 def split_share(argument: str) -> tuple[str, str]:
     """Name and path of a share argument: `=` parts them only where no slash precedes it."""
     name, equals, path = argument.partition("=")
@@ -254,8 +109,12 @@ def split_share(argument: str) -> tuple[str, str]:
 
 def nearest(key: str, known: Sequence[str]) -> str:
     """The end of a sentence about an unknown key: the known one that is most like it."""
-    found = difflib.get_close_matches(key, known, 1, 0.5)
-    return f": did you mean {found[0]}?" if found else "."
+    found = difflib.get_close_matches(key, known, 5, 0.5)
+    if not found:
+        return "."
+    # Swapped letters are the commonest slip: `prot` is nearer to port than to root.
+    swapped = [one for one in found if sorted(one) == sorted(key)]
+    return f": did you mean {(swapped or found)[0]}?"
 
 
 def _read_file(file: str) -> dict[str, Any]:
@@ -410,6 +269,9 @@ def _check(settings: Settings) -> None:
     for key, (least, most) in _LEAST.items():
         if not least <= getattr(settings, key) <= most:
             raise ConfigError(f"{_where(settings, key)}: must be from {least} to {most}.")
+    if not settings.shares:
+        raise ConfigError("Nothing to serve: name a directory, as in: davserver ~/files")
+    _check_address(settings)
     user = settings.user
     if user is not None and (not user or ":" in user or not user.isprintable()):
         raise ConfigError(f"{_where(settings, 'user')}: a user name has no colon and is not empty.")
@@ -424,6 +286,22 @@ def _check(settings: Settings) -> None:
                     f"{_where(settings, 'state')}: the state must not lie in a served directory "
                     f"({share.path})."
                 )
+
+
+def _check_address(settings: Settings) -> None:
+    """What other machines can reach needs a login, and the login a secret way."""
+    if hosts.is_loopback(settings.host):
+        return
+    if settings.user is None:
+        raise ConfigError(
+            f"{settings.host} can be reached from other machines: a login is needed there. "
+            "Start it with --user NAME, or at 127.0.0.1."
+        )
+    if not (settings.behind_tls_proxy or settings.insecure_http):
+        raise ConfigError(
+            f"At {settings.host} the password would cross the network unencrypted. Put a proxy "
+            "with TLS in front and say --behind-tls-proxy, or accept it with --insecure-http."
+        )
 
 
 def _check_root(share: ShareSettings) -> None:

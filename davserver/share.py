@@ -6,6 +6,7 @@ is asked of both: of a view early, to refuse cheaply, of the section where it co
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from os import stat_result
 
@@ -165,14 +166,18 @@ class View:
     def href(self, path: Path) -> str:
         """The href of a path, with a slash where a collection is there now."""
         place = self._resolve(path)
-        facts = place.share.tree.look(place.local) if place else None
+        facts = None
+        with suppress(OSError):
+            facts = place.share.tree.look(place.local) if place else None
         return paths.href(path, facts is not None and resources.is_collection(facts), self._prefix)
 
     def _state_of(self, path: Path) -> conditions.State:
         place = self._resolve(path)
         if place is None or paths.reserved(place.local) or place.share.tree.hides(place.local):
             return conditions.State(None, frozenset())
-        facts = place.share.tree.look(place.local)
+        facts = None
+        with suppress(OSError):
+            facts = place.share.tree.look(place.local)
         if facts is None:
             # Not even below a deep lock does an unmapped URL have a state (section 10.4.4): who
             # holds that lock tags the list with the collection.
@@ -282,19 +287,23 @@ class Section(View):
     def has_rows(self, place: Place) -> bool:
         """Whether a tree has dead properties or locks."""
         below = self.reader.locks(place.key, self.now, below=True)
-        return bool(self.reader.with_properties(place.key)) or any(
+        return self.reader.has_properties(place.key) or any(
             lock.root[: len(place.key)] == place.key for lock in below
         )
 
     def patch(self, place: Place, changes: Sequence[Change]) -> None:
         """Carry out a PROPPATCH whose changes are all possible, in their order."""
+        times = [change.text for change in changes if change.name == LAST_MODIFIED]
         for change in changes:
             if change.name == LAST_MODIFIED:
-                self._set_time(place, change.text)
-            elif change.value is None:
+                continue
+            if change.value is None:
                 self.writer.remove_property(place.key, change.name)
             else:
                 self.writer.set_property(place.key, change.name, change.value)
+        # The file last: rows can be taken back.
+        if times:
+            self._set_time(place, times[-1])
 
     def grant(self, place: Place, wanted: Lock) -> None:
         """Keep a lock that nothing is in the way of; its life begins now."""

@@ -1,15 +1,16 @@
 """All shares: resolves any path, and serves `/` above them as a collection that nobody changes."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from davserver.protocol import faults, paths
-from davserver.protocol.forms import Written
+from davserver.protocol import faults, paths, resources
+from davserver.protocol.forms import Entry
 from davserver.protocol.paths import Path
-from davserver.protocol.resources import NANO
+from davserver.protocol.resources import NANO, Stat
 from davserver.share import Place, Section, Share, View
 from davserver.state import State
 
@@ -22,6 +23,29 @@ class Limits:
 
     infinite_depth: bool = True
     lock_timeout: int = 86_400
+
+
+class Written:
+    """What PROPFIND has written: up to ``most`` characters of what was listed last."""
+
+    def __init__(self, most: int = 16 << 20) -> None:
+        self.most = most
+        self._mutex = threading.Lock()
+        self._held = 0
+        self._collections: OrderedDict[Hashable, tuple[Mapping[str, Entry], int]] = OrderedDict()
+
+    def get(self, key: Hashable) -> Mapping[str, Entry]:
+        with self._mutex:
+            return self._collections.get(key, ({}, 0))[0]
+
+    def put(self, key: Hashable, entries: Mapping[str, Entry], size: int) -> None:
+        # An entry takes about as much again beside its text.
+        size += 500 * (len(entries) + 1)
+        with self._mutex:
+            self._held += size - self._collections.pop(key, ({}, 0))[1]
+            self._collections[key] = (entries, size)
+            while self._held > self.most:
+                self._held -= self._collections.popitem(last=False)[1][1]
 
 
 class Shares:
@@ -74,6 +98,11 @@ class Shares:
     def is_above(self, path: Path) -> bool:
         """Whether a path is the collection of the shares."""
         return not path and "" not in self.all
+
+    def facts_above(self) -> Stat:
+        """The facts of the collection above the shares: those of the newest share's root."""
+        found = [share.tree.look(()) for share in self.all.values()]
+        return max((facts for facts in found if facts is not None), key=resources.modified)
 
     def to_read(self, path: Path) -> Place:
         """The place of a path. Raises Fault 403 for a reserved name, 404 where no share is."""

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from davserver import config
-from davserver.config import OPTIONS, ConfigError, Option, Settings, ShareSettings
+from davserver.config import ConfigError, Settings, ShareSettings
+from davserver.options import OPTIONS, Option
 
 REPOSITORY = Path(__file__).parent.parent
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from davserver import config
+from davserver import config, options
 
 TOP = Path(__file__).parents[1]
 README = (TOP / "README.md").read_text()
@@ -21,18 +21,18 @@ def part(name: str) -> str:
 
 
 def test_the_options_of_the_readme_are_those_of_the_table() -> None:
-    assert part("options") == config.as_markdown()
+    assert part("options") == options.as_markdown()
 
 
 def test_the_sample_configuration_explains_every_option() -> None:
     text = SAMPLE.read_text()
-    for option in config.OPTIONS:
+    for option in options.OPTIONS:
         assert re.search(rf"^(# )?{option.key} = ", text, re.MULTILINE), option.key
 
 
 def test_the_sample_configuration_is_valid_and_says_the_defaults() -> None:
     settings = config.load({}, [], {}, str(SAMPLE))
-    for option in config.OPTIONS:
+    for option in options.OPTIONS:
         assert getattr(settings, option.key) == option.default, option.key
     assert [share.name for share in settings.shares] == [""]
 
@@ -42,7 +42,7 @@ def test_the_commented_options_of_the_sample_are_valid_too(tmp_path: Path) -> No
     file = tmp_path / "all.toml"
     file.write_text(re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE))
     settings = config.load({}, [], {}, str(file))
-    assert tomllib.loads(file.read_text()).keys() == {"root", *config.BY_KEY}
+    assert tomllib.loads(file.read_text()).keys() == {"root", *options.BY_KEY}
     assert settings.file_mode == 0o640
 
 

@@ -15,7 +15,7 @@ UPWARD: dict[str, frozenset[str]] = {
     "state": frozenset({"protocol"}),
     "accounts": frozenset({"protocol"}),
     "wsgi": frozenset({"protocol"}),
-    "config": frozenset({"protocol"}),
+    "config": frozenset({"options", "protocol"}),
     "share": frozenset({"protocol", "tree", "state"}),
     "shares": frozenset({"protocol", "share", "state"}),
     "methods": frozenset({"protocol", "tree", "share", "shares"}),
@@ -23,9 +23,12 @@ UPWARD: dict[str, frozenset[str]] = {
     "serving": frozenset({"__init__", "wsgi"}),
     "middleware": frozenset({"protocol", "accounts", "shares", "methods", "provider", "wsgi"}),
     "app": frozenset({"middleware", "provider", "wsgi"}),
-    "commands": frozenset({"protocol", "accounts", "app", "config", "middleware", "serving"})
+    "commands": frozenset(
+        {"protocol", "accounts", "app", "config", "middleware", "options", "serving"}
+    )
     | {"share", "shares", "state", "tree"},
-    "cli": frozenset({"__init__", "commands", "config"}),
+    "cli": frozenset({"__init__", "commands", "config", "options"}),
+    "options": frozenset(),
     "__main__": frozenset({"cli"}),
     "__init__": frozenset(),
 }
@@ -34,8 +37,19 @@ UPWARD: dict[str, frozenset[str]] = {
 PURE = frozenset(
     {"abc", "collections", "copy", "dataclasses", "datetime", "email", "enum", "errno"}
 )
-PURE |= {"functools", "http", "itertools", "lxml", "math", "operator", "re", "stat", "string"}
-PURE |= {"types", "typing", "unicodedata", "urllib"}
+PURE |= {
+    "functools",
+    "http",
+    "ipaddress",
+    "itertools",
+    "lxml",
+    "math",
+    "operator",
+    "re",
+    "stat",
+    "string",
+}
+PURE |= {"re", "stat", "string", "types", "typing", "unicodedata", "urllib"}
 """What the protocol may use: nothing of it asks the machine for anything."""
 
 OWNERS: dict[str, tuple[str, ...]] = {

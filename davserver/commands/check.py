@@ -2,7 +2,8 @@
 
 import json
 
-from davserver.config import OPTIONS, Settings
+from davserver.config import Settings, shown
+from davserver.options import OPTIONS
 
 
 def run(settings: Settings) -> int:
@@ -16,11 +17,11 @@ def run(settings: Settings) -> int:
             print(f"{option.key} = {_toml(option.kind, value)}  # {source}")
     for share in settings.shares:
         if not share.name:
-            print(f"root = {json.dumps(share.path)}")
+            print(f"root = {_text(share.path)}")
     for share in settings.shares:
         if share.name:
-            print(f"\n[shares.{json.dumps(share.name)}]")
-            print(f"path = {json.dumps(share.path)}")
+            print(f"\n[shares.{_text(share.name)}]")
+            print(f"path = {_text(share.path)}")
             print(f"read_only = {_toml('bool', share.read_only or settings.read_only)}")
     return 0
 
@@ -28,4 +29,9 @@ def run(settings: Settings) -> int:
 def _toml(kind: str, value: object) -> str:
     if kind == "mode" and isinstance(value, int):
         return f'"{value:04o}"'
-    return json.dumps(list(value) if isinstance(value, tuple) else value)
+    return _text(list(value) if isinstance(value, tuple) else value)
+
+
+def _text(value: object) -> str:
+    """TOML has JSON's texts, but none of its surrogate pairs."""
+    return shown(json.dumps(value, ensure_ascii=False))

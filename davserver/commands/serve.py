@@ -9,9 +9,9 @@ from pathlib import Path
 
 from davserver import app
 from davserver.accounts import Account, Accounts, new_password
-from davserver.config import PASSWORD, ConfigError, Settings
+from davserver.config import ConfigError, Settings, shown
 from davserver.middleware import Corridor
-from davserver.middleware.hosts import is_loopback
+from davserver.options import PASSWORD
 from davserver.protocol import paths
 from davserver.serving import DavServer, block_signals
 from davserver.share import Share
@@ -22,7 +22,6 @@ from davserver.tree import Modes, Tree
 
 def run(settings: Settings) -> int:
     """Serve. Gives 0 when it was stopped by a signal, 1 where it failed. Raises ConfigError."""
-    _check_address(settings)
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO if settings.verbose else logging.WARNING,
@@ -51,7 +50,7 @@ def run(settings: Settings) -> int:
     block_signals()
     try:
         server.prepare()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise ConfigError(
             f"{settings.host}:{settings.port}: cannot listen there: {_reason(error)}. "
             "Is another server running? --port 0 finds a free port."
@@ -82,8 +81,8 @@ def greeting(settings: Settings, url: str, state: Path, password: str | None) ->
         read_only = share.read_only or settings.read_only
         may = "may read" if read_only else "may read and write"
         where = url + paths.escape(share.name) + "/" if share.name else url
-        lines.append(f"  {where}  serves {os.path.realpath(share.path)}: {who} {may}")
-    lines.append(f"Locks and properties are kept in {state}")
+        lines.append(f"  {where}  serves {shown(os.path.realpath(share.path))}: {who} {may}")
+    lines.append(f"Locks and properties are kept in {shown(state)}")
     if password is not None:
         lines.append(f"The password of {settings.user} is {password}  (it is not shown again)")
     lines.append(f"To mount it: {_mount_command(url)}")
@@ -98,23 +97,6 @@ def _mount_command(url: str) -> str:
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         return f"gio mount {url.replace('http://', 'dav://', 1)}"
     return f"sudo mount -t davfs {url} /mnt"
-
-
-def _check_address(settings: Settings) -> None:
-    if not settings.shares:
-        raise ConfigError("Nothing to serve: name a directory, as in: davserver ~/files")
-    if is_loopback(settings.host):
-        return
-    if settings.user is None:
-        raise ConfigError(
-            f"{settings.host} can be reached from other machines: a login is needed there. "
-            "Start it with --user NAME, or at 127.0.0.1."
-        )
-    if not (settings.behind_tls_proxy or settings.insecure_http):
-        raise ConfigError(
-            f"At {settings.host} the password would cross the network unencrypted. Put a proxy "
-            "with TLS in front and say --behind-tls-proxy, or accept it with --insecure-http."
-        )
 
 
 def _accounts(settings: Settings) -> tuple[Accounts, str | None]:
@@ -143,7 +125,9 @@ def _share(settings: Settings, number: int, state: Path) -> Share:
     return Share(wanted.name, tree, wanted.read_only or settings.read_only)
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: Exception) -> str:
     """cheroot wraps the reason into a sentence of its own."""
+    if not isinstance(error, OSError):
+        return "this is no host name"
     cause = error.__context__ if isinstance(error.__context__, OSError) else error
     return cause.strerror or str(error)

@@ -1,6 +1,7 @@
 """DELETE: a resource and everything below it (RFC 4918 section 9.6)."""
 
 import itertools
+from collections.abc import Callable
 from http import HTTPStatus
 
 from davserver.methods import outcome
@@ -40,7 +41,7 @@ def run(request: Request, shares: Shares) -> Answer:
 
     if resources.is_collection(facts):
         with Cursor(place.share.tree) as cursor:
-            failures = _Removal(shares, guard, place, cursor).run()
+            failures = _Removal(shares, guard, place, cursor, settle).run()
     else:
         failures = []
         with shares.section() as section:
@@ -53,26 +54,41 @@ def run(request: Request, shares: Shares) -> Answer:
 class _Removal:
     """The walk that removes a tree: what can be removed is, every ancestor of the rest stays."""
 
-    def __init__(self, shares: Shares, guard: Guard, place: Place, cursor: Cursor) -> None:
+    def __init__(
+        self,
+        shares: Shares,
+        guard: Guard,
+        place: Place,
+        cursor: Cursor,
+        settle: Callable[[View], Stat],
+    ) -> None:
         self._shares = shares
         self._guard = guard
         self._place = place
         self._cursor = cursor
+        self._settle = settle
         self._failures: list[Failure] = []
         self._device = 0
 
     def run(self) -> list[Failure]:
         """Gives the members that could not be removed."""
         walk = plan.Walk(self._place.path, collection=True)
+        begun = False
         while walk.step is not None:
             try:
                 with self._shares.section() as section:
-                    # Read anew in each section: others lock and unlock meanwhile.
+                    if not begun:
+                        self._settle(section)
+                        begun = True
+                    # Opened and read anew in each section: others move and lock meanwhile.
+                    self._cursor.close()
                     is_locked = bool(section.locks(self._place, below=True))
                     has_rows = is_locked or section.has_rows(self._place)
                     for step in itertools.islice(iter(lambda: walk.step, None), BATCH):
                         walk.answer(self._do(step, section, is_locked, has_rows))
             except Fault as fault:
+                if not begun:
+                    raise
                 return [*self._failures, Failure(self._place.path, fault)]
             except OSError as error:
                 return [*self._failures, Failure(self._place.path, faults.of_system(error))]

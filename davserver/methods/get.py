@@ -37,10 +37,11 @@ class Changed(Exception):
 
 
 def run(request: Request, shares: Shares) -> Answer:
+    guard = conditions.read(request.headers, request.path, shares.prefix, request.principal)
     if shares.is_above(request.path):
+        shares.view().require(guard, shares.facts_above(), lambda _: faults.not_modified(()))
         return _list(request, sorted((name, True) for name in shares.all))
     place = shares.to_read(request.path)
-    guard = conditions.read(request.headers, place.path, shares.prefix, request.principal)
 
     opened = place.share.tree.open(place.local)
     if opened is None:

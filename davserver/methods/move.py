@@ -16,7 +16,7 @@ from davserver.protocol.paths import Path
 from davserver.protocol.plan import Event, Step
 from davserver.share import Place, Section
 from davserver.shares import Shares
-from davserver.tree import Cursor, own_name
+from davserver.tree import own_name
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors that are the destination's: its href stands in the 207."""
@@ -35,7 +35,7 @@ def run(request: Request, shares: Shares) -> Answer:
         except OSError as error:
             if not settled.is_collection and error.errno != errno.EXDEV:
                 raise
-            failures = _Moving(shares, asked, settled).run()
+            settled, failures = _Moving(shares, asked).run()
         else:
             failures = list(settled.blocked)
             transfer.discard(asked.source, leftover)
@@ -65,54 +65,69 @@ def _rename(shares: Shares, asked: Transfer) -> tuple[Settled, str | None]:
 class _Moving:
     """The walk that moves a tree member by member: what cannot be moved stays, with everything
     above it, and the collections above it are then on both sides.
+
+    Each member moves in a commit section of its own, in which its locks, and those of the place
+    that it goes to, are read anew.
     """
 
-    def __init__(self, shares: Shares, asked: Transfer, settled: Settled) -> None:
+    def __init__(self, shares: Shares, asked: Transfer) -> None:
         self._shares = shares
+        self._asked = asked
         self._guard = asked.guard
         self._source = asked.source
         self._target = asked.target
-        self._settled = settled
         self._failures: list[Failure] = []
+        self._times: dict[Path, int] = {}
 
-    def run(self) -> list[Failure]:
-        """Gives the members that could not be moved."""
-        try:
-            aside = self._put_aside()
-        except (Fault, OSError) as error:
-            return [Failure(self._source.path, _fault(error))]
-        walk = plan.Walk(self._source.path, collection=self._settled.is_collection)
-        with Cursor(self._source.share.tree) as cursor:
-            while walk.step is not None:
-                walk.answer(self._do(walk.step, cursor))
+    def run(self) -> tuple[Settled, list[Failure]]:
+        """Gives what was met, and the members that could not be moved. Raises Fault or OSError
+        where nothing was done.
+        """
+        with self._shares.section() as section:
+            settled = transfer.settle(section, self._asked)
+            if settled.blocked:
+                return settled, list(settled.blocked)
+            aside = self._put_aside(section, settled)
+        if not settled.is_collection:
+            self._carry(self._source, self._target, settled)
+            return settled, []
+        walk = plan.Walk(self._source.path, collection=True)
+        while walk.step is not None:
+            walk.answer(self._do(walk.step))
         if aside is not None:
             self._settle_aside(aside)
-        return self._failures
+        return settled, self._failures
 
-    def _do(self, step: Step, cursor: Cursor) -> plan.Members | bool:
+    def _do(self, step: Step) -> plan.Members | bool:
         place = Place(self._source.share, step.path)
         path = (*self._target.path, *step.path[len(self._source.path) :])
         target = Place(self._target.share, path)
         try:
             if step.event is Event.ENTER:
-                return self._enter(place, target, cursor)
+                return self._enter(place, target)
             if step.event is Event.LEAF:
                 self._move(place, target)
             elif step.whole:
-                self._leave(place)
+                self._leave(place, target)
             return step.whole
         except FileNotFoundError as error:
-            if step.path != self._source.path:
-                return True
-            return self._failed(place.path, error)
+            # Somebody else was faster, but for the resource itself.
+            return step.path != self._source.path or self._failed(place.path, error)
         except (Fault, OSError) as error:
             full = isinstance(error, OSError) and error.errno in FULL
             return self._failed(target.path if full else place.path, error)
 
-    def _enter(self, place: Place, target: Place, cursor: Cursor) -> plan.Members | bool:
-        members = cursor.at(place.local).kinds()
+    def _check(self, section: Section, place: Place, target: Place) -> None:
+        """Raises Fault 423 where a lock is in the way of one member's move."""
+        section.unlocked(self._guard, place, member=True)
+        section.unlocked(self._guard, target, member=True)
+
+    def _enter(self, place: Place, target: Place) -> plan.Members | bool:
+        with place.share.tree.directory(place.local) as directory:
+            members = directory.kinds()
+            self._times[place.path] = directory.facts().st_mtime_ns
         with self._shares.section() as section:
-            section.unlocked(self._guard, place, member=True)
+            self._check(section, place, target)
             try:
                 section.make_collection(target)
             except OSError as error:
@@ -120,45 +135,59 @@ class _Moving:
             section.copy_properties(place, target, deep=False)
         return members
 
-    def _leave(self, place: Place) -> None:
+    def _leave(self, place: Place, target: Place) -> None:
         with self._shares.section() as section:
-            section.unlocked(self._guard, place, member=True)
+            self._check(section, place, target)
+            with (
+                place.share.tree.directory(place.local) as old,
+                target.share.tree.directory(target.local) as new,
+            ):
+                new.resemble(old, self._times.pop(place.path))
             with place.directory() as directory:
                 directory.remove_directory(place.name)
             section.forget(place)
 
     def _move(self, place: Place, target: Place) -> None:
-        """Raises Fault 403 or 423, or OSError, with everything as it was."""
+        """Raises Fault 403, 409 or 423, or OSError, with everything as it was."""
         try:
             with self._shares.section() as section:
-                section.unlocked(self._guard, place, member=True)
+                self._check(section, place, target)
                 with place.directory() as directory:
                     facts = directory.stat(place.name)
                 section.move(place, target, facts, target.share.tree.find(target.local))
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            self._carry(place, target)
+            self._carry(place, target, None)
 
-    def _carry(self, place: Place, target: Place) -> None:
-        """Move a file or link to another file system: copy, publish, remove the source."""
-        with place.directory() as old, target.directory() as new:
-            facts = old.stat(place.name)
-            staged = own_name()
-            try:
+    def _carry(self, place: Place, target: Place, settled: Settled | None) -> None:
+        """Move a file or link to another file system: copy, publish, remove the source.
+
+        ``settled`` says that it is the request's own resource, which is settled anew.
+        """
+        staged = own_name()
+        try:
+            with place.directory() as old, target.directory() as new:
+                facts = old.stat(place.name)
                 if resources.is_link(facts):
                     new.link(old, place.name, staged)
                 elif resources.is_file(facts):
                     with old.open(place.name) as opened:
-                        # A MOVE keeps the time and the permissions.
-                        new.copy(opened, staged, facts.st_mode & 0o7777, facts.st_mtime_ns)
+                        facts = opened.facts
+                        new.carry(opened, staged)
                 else:
                     raise faults.hidden_name()
-                with self._shares.section() as section:
-                    section.unlocked(self._guard, place, member=True)
-                    self._exchange(section, place, target, staged)
-            finally:
-                new.discard_file(staged)
+            with self._shares.section() as section:
+                if settled is None:
+                    self._check(section, place, target)
+                elif transfer.settle(section, self._asked).blocked:
+                    raise faults.changed_meanwhile()
+                if not resources.is_same(facts, place.share.tree.find(place.local)):
+                    raise faults.changed_meanwhile()
+                self._exchange(section, place, target, staged)
+        finally:
+            # What was replaced, or a copy that came to nothing.
+            transfer.discard(target, staged)
 
     def _exchange(self, section: Section, place: Place, target: Place, staged: str) -> None:
         replaced = target.share.tree.find(target.local)
@@ -179,13 +208,13 @@ class _Moving:
                     new.exchange(staged, new, target.name)
                 raise
 
-    def _put_aside(self) -> Place | None:
+    def _put_aside(self, section: Section, settled: Settled) -> Place | None:
         """Rename what is to be replaced out of the way of a walk."""
-        if self._settled.replaced is None or not self._settled.is_collection:
+        if settled.replaced is None or not settled.is_collection:
             return None
         aside = Place(self._target.share, (*self._target.path[:-1], own_name()))
-        with self._shares.section() as section, self._target.directory() as directory:
-            section.writer.move_properties(self._target.key, aside.key)
+        section.writer.move_properties(self._target.key, aside.key)
+        with self._target.directory() as directory:
             directory.rename(self._target.name, directory, aside.name)
         return aside
 
@@ -193,8 +222,8 @@ class _Moving:
         """Put it back where nothing has taken its place, else discard it."""
         with self._shares.section() as section:
             if self._target.share.tree.find(self._target.local) is None:
+                section.writer.move_properties(aside.key, self._target.key)
                 with aside.directory() as directory:
-                    section.writer.move_properties(aside.key, self._target.key)
                     directory.rename(aside.name, directory, self._target.name)
                 return
             section.writer.remove_properties(aside.key)
@@ -202,9 +231,6 @@ class _Moving:
         transfer.discard(aside, aside.name)
 
     def _failed(self, path: Path, error: OSError | Fault) -> bool:
-        self._failures.append(Failure(path, _fault(error)))
+        fault = error if isinstance(error, Fault) else faults.of_system(error)
+        self._failures.append(Failure(path, fault))
         return False
-
-
-def _fault(error: OSError | Fault) -> Fault:
-    return error if isinstance(error, Fault) else faults.of_system(error)

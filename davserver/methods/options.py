@@ -10,18 +10,17 @@ from davserver.shares import Shares
 
 def run(request: Request, shares: Shares) -> Answer:
     guard = conditions.read(request.headers, request.path, shares.prefix, request.principal)
-    place = None
-    if request.target is not None and not shares.is_above(request.path):
-        place = shares.to_read(request.path)
+    is_above = request.target is not None and shares.is_above(request.path)
+    place = None if request.target is None or is_above else shares.to_read(request.path)
 
-    if place is not None:
+    if is_above:
+        shares.view().require(guard.only_if, shares.facts_above())
+    elif place is not None:
         shares.view().require(guard.only_if, place.share.tree.look(place.local))
 
-    if request.target is None or (place is not None and not place.share.read_only):
-        classes = "1, 2, 3"
-    else:
-        # Finder mounts what lacks class 2 read-only, which is what this is.
-        classes = "1, 3"
+    met = shares.all.values() if place is None else [place.share]
+    # Finder mounts what lacks class 2 read-only, which is what this is.
+    classes = "1, 3" if all(share.read_only for share in met) else "1, 2, 3"
     methods = ", ".join(allow.KNOWN) if request.target is None else allow.at(request, shares)
 
     return Answer(

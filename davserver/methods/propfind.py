@@ -33,6 +33,7 @@ def run(request: Request, shares: Shares) -> Answer:
 
     listing = _Listing(shares, Form(asked))
     if shares.is_above(request.path):
+        shares.view().require(guard.only_if, shares.facts_above())
         _check_depth(depth, shares)
         return messages.report(listing.of_shares(depth))
     place = shares.to_read(request.path)
@@ -62,16 +63,15 @@ class _Listing:
 
     def of_shares(self, depth: Depth) -> Iterator[str]:
         """The collection above the shares, and the shares."""
-        roots = [(share, share.tree.look(())) for share in self._shares.all.values()]
-        found = [(share, facts) for share, facts in roots if facts is not None]
-        newest = max((facts for _, facts in found), key=resources.modified)
         setting = Setting(self._base(()), "", "", ("0", "0"))
-        yield from self._form.responses([("", newest)], setting, [])
+        yield from self._form.responses([("", self._shares.facts_above())], setting, [])
         if depth is Depth.ZERO:
             return
-        for share, facts in found:
-            below = Depth.INFINITY if depth is Depth.INFINITY else Depth.ZERO
-            yield from self.of(Place(share, share.prefix), facts, below)
+        for share in self._shares.all.values():
+            facts = share.tree.look(())
+            if facts is not None:
+                below = Depth.INFINITY if depth is Depth.INFINITY else Depth.ZERO
+                yield from self.of(Place(share, share.prefix), facts, below)
 
     def of(self, place: Place, facts: Stat, depth: Depth) -> Iterator[str]:
         """A resource, and its members as deep as asked."""
@@ -106,10 +106,6 @@ class _Listing:
     ) -> Generator[str, None, list[tuple[Path, list[Lock]]]]:
         """The members of one collection; gives the collections among them, with their locks."""
         tree = place.share.tree
-        try:
-            members = tree.members(place.local)
-        except OSError:
-            return []
         own = self._locked(place)
         setting = Setting(
             paths.href(place.path, True, self._shares.prefix),
@@ -119,6 +115,10 @@ class _Listing:
             self._stored(place),
             {name: self._lockdiscovery([*inherited, *locks]) for name, locks in own.items()},
         )
+        try:
+            members = tree.members(place.local)
+        except OSError:
+            return []
         collections: list[str] = []
         if recurs:
             # A whole tree would push out what is asked for again and again.

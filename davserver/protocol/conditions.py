@@ -62,6 +62,7 @@ class State:
 
 
 ANY = "*"
+NO_LOCK = "DAV:no-lock"
 _ETAG = r'(?:W/)?"[^\x00-\x20"\x7f]*"'
 _ETAG_LIST = re.compile(rf"[\s,]*(?:{_ETAG}[ \t]*(?:,[\s,]*|$))+")
 # RFC 4918 took the entity tags of RFC 2616, which may hold spaces.
@@ -88,7 +89,11 @@ def read(values: Mapping[str, str], path: Path, prefix: Path, principal: str) ->
         lists=lists,
         # A token counts as submitted wherever it stands in the header (RFC 4918 section 10.4.1).
         tokens=frozenset(
-            condition.token for one in lists for condition in one.conditions if condition.token
+            condition.token
+            for one in lists
+            for condition in one.conditions
+            # DAV:no-lock is never the token of a lock (RFC 4918 section 10.4.8).
+            if condition.token and condition.token != NO_LOCK
         ),
         principal=principal,
     )
@@ -111,8 +116,10 @@ def require(
     if guard.match is not None:
         if not _matches(guard.match, facts, strong=True):
             raise faults.precondition_failed("If-Match")
-    elif guard.unmodified_since is not None and (
-        facts is None or resources.modified(facts) > guard.unmodified_since.timestamp()
+    elif (
+        guard.unmodified_since is not None
+        and facts is not None
+        and resources.modified(facts) > guard.unmodified_since.timestamp()
     ):
         raise faults.precondition_failed("If-Unmodified-Since")
     if guard.none_match is not None:

@@ -200,6 +200,10 @@ def wrong_refresh(href: str) -> Fault:
     )
 
 
+def changed_meanwhile() -> Fault:
+    return Fault(HTTPStatus.CONFLICT, "The resource was changed meanwhile: try again.")
+
+
 def unacceptable_value(sentence: str) -> Fault:
     """RFC 4918 section 9.2.1: a value that the property cannot have."""
     return Fault(HTTPStatus.CONFLICT, sentence)

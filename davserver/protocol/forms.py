@@ -5,11 +5,11 @@ member; filling it is one C call. What was written before is written again witho
 long as `stat` says the same (`Written`).
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from operator import itemgetter
+from typing import Protocol
 
 from davserver.protocol import dates, multistatus, paths
 from davserver.protocol.documents import Propfind
@@ -49,29 +49,20 @@ class Setting:
     locked: Mapping[str, str] = field(default_factory=dict)
 
 
-class Written:
+class Written(Protocol):
     """Response elements that were written, by collection and by what was asked. None is ever
     stale: it is used while inode, size and both times of the member are those it was made from.
     """
 
-    def __init__(self, most: int = 16_384) -> None:
-        self._most = most
-        self._collections: OrderedDict[Hashable, dict[str, Entry]] = OrderedDict()
+    @property
+    def most(self) -> int:
+        """Characters that may be kept."""
 
-    def room(self, key: Hashable) -> tuple[dict[str, Entry], int]:
-        """The elements of one collection, and how many it may have."""
-        entries = self._collections.pop(key, {})
-        self._collections[key] = entries
-        return entries, self._most
+    def get(self, key: Hashable) -> Mapping[str, Entry]:
+        """The elements of one collection, by member name."""
 
-    def tidy(self) -> None:
-        """Forget the collections that were not asked for longest, beyond the most elements."""
-        held = sum(map(len, self._collections.values()))
-        while held > self._most and len(self._collections) > 1:
-            try:
-                held -= len(self._collections.popitem(last=False)[1])
-            except KeyError:
-                return
+    def put(self, key: Hashable, entries: Mapping[str, Entry], size: int) -> None:
+        """Keep the elements of one collection, ``size`` characters in all."""
 
 
 class Form:
@@ -99,7 +90,10 @@ class Form:
             # Time-outs and free space are other ones each time.
             yield from self.responses(members, setting, entered)
             return
-        known, most = written.room((self.asked, setting.base, setting.lockable))
+        key = (self.asked, setting.base, setting.lockable)
+        known = written.get(key)
+        fresh: dict[str, Entry] = {}
+        size = sum(map(len, self.asked.names)) + len(setting.base)
         special = {*setting.stored, *setting.locked}
         write = self._writer(setting, entered)
         pieces: list[str] = []
@@ -113,20 +107,19 @@ class Form:
                 facts.st_mode,
             )
             entry = known.get(name)
-            if entry is not None and entry[0] == seen and name not in special:
-                if seen[5] & _KIND == _DIRECTORY:
-                    entered.append(name)
-                pieces.append(entry[1])
-            else:
-                text = write(name, facts)
-                if name not in special and len(known) < most:
-                    known[name] = (seen, text)
-                pieces.append(text)
+            if entry is None or entry[0] != seen or name in special:
+                entry = (seen, write(name, facts))
+            elif seen[5] & _KIND == _DIRECTORY:
+                entered.append(name)
+            if size < written.most and name not in special:
+                size += len(entry[1])
+                fresh[name] = entry
+            pieces.append(entry[1])
             if len(pieces) == TOGETHER:
                 yield "".join(pieces)
                 pieces.clear()
         yield "".join(pieces)
-        written.tidy()
+        written.put(key, fresh, size)
 
     def responses(
         self, members: Iterable[tuple[str, Stat]], setting: Setting, entered: list[str]
@@ -157,6 +150,8 @@ class Form:
             if facts.st_mode & _KIND == _DIRECTORY:
                 entered.append(name)
                 href, sheet = href + "/", collection
+            if not facts.st_ino:
+                return sheet.unread(href, shown)
             size, changed, entry_changed = facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
             modified, created = dates.both(changed // NANO)
             if entry_changed < changed:
@@ -214,6 +209,23 @@ class _Sheet:
         elif not self._found:
             self._head = "<D:response><D:href>%s</D:href>"
         self.template = self._head + self._end.replace("%", "%%")
+
+    def unread(self, href: str, name: str) -> str:
+        """The response of a member whose facts cannot be read: what is known without them."""
+        known = {"{DAV:}displayname": name, "{DAV:}resourcetype": ""}
+        found, refused = [], []
+        for asked in self._names:
+            element = self._elements.get(asked)
+            if asked in known and element is not None:
+                found.append(element[0] % known[asked] if element[1] is not None else element[0])
+            elif asked in self._asked.names:
+                refused.append(multistatus.element(asked))
+        return (
+            f"<D:response><D:href>{href}</D:href>"
+            + (multistatus.propstat(HTTPStatus.OK, "".join(found)) if found or not refused else "")
+            + (multistatus.propstat(HTTPStatus.FORBIDDEN, "".join(refused)) if refused else "")
+            + "</D:response>"
+        )
 
     def full(self, fields: Fields, stored: Stored) -> str:
         """The response of a member with stored properties. What a client has set stands before

@@ -27,6 +27,15 @@ class Stat(Protocol):
     def st_ctime_ns(self) -> int: ...
 
 
+class Unread:
+    """A member of which only the kind is known, because its collection lets nobody look further."""
+
+    st_ino = st_dev = st_size = st_mtime_ns = st_ctime_ns = 0
+
+    def __init__(self, is_collection: bool) -> None:
+        self.st_mode = stat.S_IFDIR if is_collection else stat.S_IFREG
+
+
 def is_collection(facts: Stat) -> bool:
     return stat.S_ISDIR(facts.st_mode)
 
@@ -42,6 +51,14 @@ def is_link(facts: Stat) -> bool:
 def is_served(facts: Stat) -> bool:
     """Whether it is a file or a collection: links and special files are invisible."""
     return is_file(facts) or is_collection(facts)
+
+
+def is_same(then: Stat, now: Stat | None) -> bool:
+    """Whether a resource is the one that it was, with the content that it had."""
+    return now is not None and (
+        (then.st_dev, then.st_ino, then.st_size, then.st_mtime_ns)
+        == (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns)
+    )
 
 
 def etag(facts: Stat) -> str | None:

@@ -34,6 +34,9 @@ class Reader(Protocol):
     def properties_of_members(self, path: Path) -> dict[str, dict[str, str]]:
         """The dead properties of all direct members of a collection, by member name."""
 
+    def has_properties(self, path: Path) -> bool:
+        """Whether anything at or below a path has dead properties."""
+
     def with_properties(self, path: Path) -> tuple[Path, ...]:
         """The resources at and below a path that have dead properties."""
 

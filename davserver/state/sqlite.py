@@ -28,6 +28,7 @@ APPLICATION = 0x64617673
 BUSY_SECONDS = 10.0
 
 _LOCK = "token, parent, name, deep, exclusive, owner, principal, timeout, expires"
+_AT_OR_BELOW = "(parent = ? AND name = ?) OR parent = ? OR (parent >= ? AND parent < ?)"
 _DISK = {
     sqlite3.SQLITE_FULL: errno.ENOSPC,
     sqlite3.SQLITE_READONLY: errno.EROFS,
@@ -134,10 +135,9 @@ class _Reader:
         self._connection = connection
 
     def locks(self, path: Path, now: float, *, below: bool = False) -> tuple[Lock, ...]:
-        places = [_place(path[:length]) for length in range(len(path) + 1)]
-        known = ",".join(["(?,?)"] * len(places))
+        values = _places(path)
+        known = ",".join(["(?,?)"] * (len(path) + 1))
         query = f"SELECT {_LOCK} FROM lock WHERE (parent, name) IN (VALUES {known})"
-        values: list[bytes] = [part for place in places for part in place]
         if below:
             query += " OR parent = ? OR (parent >= ? AND parent < ?)"
             values += _range(path)
@@ -168,11 +168,12 @@ class _Reader:
             found.setdefault(name, {})[prop] = value
         return {_text(name): stored for name, stored in found.items() if name}
 
+    def has_properties(self, path: Path) -> bool:
+        query = f"SELECT 1 FROM property WHERE {_AT_OR_BELOW} LIMIT 1"
+        return bool(self._rows(query, [*_place(path), *_range(path)]))
+
     def with_properties(self, path: Path) -> tuple[Path, ...]:
-        query = (
-            "SELECT DISTINCT parent, name FROM property"
-            " WHERE (parent = ? AND name = ?) OR parent = ? OR (parent >= ? AND parent < ?)"
-        )
+        query = f"SELECT DISTINCT parent, name FROM property WHERE {_AT_OR_BELOW}"
         rows = self._rows(query, [*_place(path), *_range(path)])
         return tuple(_path(parent, name) for parent, name in rows)
 
@@ -264,6 +265,16 @@ def _key(path: Path) -> bytes:
 def _place(path: Path) -> list[bytes]:
     """Parent and name; those of the root are both empty."""
     return [_key(path[:-1]), path[-1].encode("utf-8", "surrogateescape") if path else b""]
+
+
+def _places(path: Path) -> list[bytes]:
+    """Parent and name of everything from the root down to a path, one behind the other."""
+    above, found = b"", [b"", b""]
+    for name in path:
+        own = name.encode("utf-8", "surrogateescape")
+        found += (above, own)
+        above += b"/" + own
+    return found
 
 
 def _range(path: Path) -> list[bytes]:

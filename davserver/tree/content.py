@@ -3,6 +3,8 @@
 import errno
 import fcntl
 import os
+import stat
+from contextlib import suppress
 
 from davserver.tree.opened import Opened
 
@@ -32,6 +34,35 @@ def fill(target: int, source: Opened) -> None:
         if len(data) == size:
             # The whole of a small file: one read less for each of many.
             return
+
+
+def resemble(target: int, facts: os.stat_result, source: int) -> None:
+    """Give an open file or directory the mode, owner and group of ``facts``, and exactly the ACL
+    and the extended attributes of ``source``, as far as the server is permitted to.
+
+    ``source`` may be open for its path alone. Raises OSError.
+    """
+    for owner in (facts.st_uid, -1):
+        try:
+            os.fchown(target, owner, facts.st_gid)
+            break
+        except PermissionError:
+            continue
+    # The name in /proc, because a descriptor that is open for its path has no attributes.
+    there = f"/proc/self/fd/{source}"
+    try:
+        kept = os.listxattr(there)
+        for inherited in set(os.listxattr(target)) - set(kept):
+            with suppress(OSError):
+                os.removexattr(target, inherited)
+        for attribute in kept:
+            with suppress(OSError):
+                os.setxattr(target, attribute, os.getxattr(there, attribute))
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+    # Last: fchown clears the set-user-ID and set-group-ID bits, and an ACL sets others.
+    os.fchmod(target, stat.S_IMODE(facts.st_mode))
 
 
 def write(target: int, data: bytes) -> None:

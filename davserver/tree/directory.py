@@ -72,14 +72,22 @@ class Directory(Closing):
         finally:
             os.close(target)
 
+    def carry(self, source: Opened, name: str) -> None:
+        """Make a file that is an open one in all but its place: content, mode, owner, extended
+        attributes and modification time.
+        """
+        self.copy(source, name, 0o600, source.facts.st_mtime_ns)
+        with self.open(name) as target:
+            content.resemble(target.fd, source.facts, source.fd)
+
+    def resemble(self, other: "Directory", modified_ns: int) -> None:
+        """Take mode, owner, extended attributes and a modification time of another directory."""
+        content.resemble(self.fd, other.facts(), other.fd)
+        os.utime(self.fd, ns=(modified_ns, modified_ns))
+
     def remove_file(self, name: str) -> None:
         """Remove an entry that is no directory."""
         os.unlink(name, dir_fd=self.fd)
-
-    def discard_file(self, name: str) -> None:
-        """Remove an entry that is no directory, if it is there and can be removed."""
-        with contextlib.suppress(OSError):
-            self.remove_file(name)
 
     def remove_directory(self, name: str) -> None:
         """Remove an empty directory."""

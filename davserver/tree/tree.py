@@ -4,11 +4,13 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePath
 
 from davserver.protocol import plan
 from davserver.protocol.paths import RESERVED_PREFIX, Path
+from davserver.protocol.resources import Stat, Unread
 from davserver.tree import confined
 from davserver.tree.closing import Closing
 from davserver.tree.directory import Directory
@@ -105,13 +107,13 @@ class Tree:
         facts = self.find(path)
         return facts is not None and stat.S_ISLNK(facts.st_mode)
 
-    def members(self, path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    def members(self, path: Path) -> Iterator[tuple[str, Stat]]:
         """The members of a collection that a reader gets to see, with their facts. Raises OSError
         before the first.
         """
         return self._members(path, self.directory(path, reading=True))
 
-    def _members(self, path: Path, directory: Directory) -> Iterator[tuple[str, os.stat_result]]:
+    def _members(self, path: Path, directory: Directory) -> Iterator[tuple[str, Stat]]:
         with directory, directory.scan() as entries:
             for entry in entries:
                 name = entry.name
@@ -121,6 +123,11 @@ class Tree:
                     facts = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
+                except OSError:
+                    is_collection = entry.is_dir(follow_symlinks=False)
+                    if is_collection or entry.is_file(follow_symlinks=False):
+                        yield name, Unread(is_collection)
+                    continue
                 kind = facts.st_mode & _KIND
                 if kind == stat.S_IFREG:
                     yield name, facts
@@ -128,18 +135,35 @@ class Tree:
                     if (facts.st_dev, facts.st_ino) not in self._hidden_inodes:
                         yield name, facts
                 elif self.follow and kind == stat.S_IFLNK:
-                    seen = self.look((*path, name))
-                    if seen is not None:
-                        yield name, seen
+                    with suppress(OSError):
+                        seen = self.look((*path, name))
+                        if seen is not None:
+                            yield name, seen
 
     def directory(self, path: Path, *, reading: bool = False) -> Directory:
         """Open a directory. Links on the way are followed for ``reading`` alone."""
         follow = reading and self.follow
-        descriptor = self._open(self._root, path, os.O_RDONLY | os.O_DIRECTORY, follow=follow)
+        descriptor = self._reach(self._root, path, follow=follow)
         if follow and self._is_hidden(descriptor):
             os.close(descriptor)
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return Directory(descriptor)
+
+    def _reach(self, base: int, path: Path, *, follow: bool) -> int:
+        """Open a directory however long its path is: a tree that grows under a reserved name of
+        ours must not become unreachable.
+        """
+        try:
+            return self._open(base, path, os.O_RDONLY | os.O_DIRECTORY, follow=follow)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG or len(path) < 2:
+                raise
+        half = len(path) // 2
+        above = self._reach(base, path[:half], follow=follow)
+        try:
+            return self._reach(above, path[half:], follow=follow)
+        finally:
+            os.close(above)
 
     def open(self, path: Path) -> Opened | None:
         """Open a file for reading, or None where there is no file."""

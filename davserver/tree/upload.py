@@ -6,7 +6,6 @@ default ACL, quota and mount are right. Where a file system cannot do that, it h
 
 import errno
 import os
-import stat
 from contextlib import suppress
 
 from davserver.tree import content
@@ -51,17 +50,11 @@ class Upload(Closing):
         """Take mode, owner, group, ACL and extended attributes of the file that will be replaced,
         as far as the server is permitted to.
         """
-        facts = directory.stat(name)
-        for owner in (facts.st_uid, -1):
-            try:
-                os.fchown(self.fd, owner, facts.st_gid)
-                break
-            except PermissionError:
-                continue
-        # After fchown, which clears the set-user-ID and set-group-ID bits.
-        os.fchmod(self.fd, stat.S_IMODE(facts.st_mode))
-        with suppress(PermissionError):
-            self._take_attributes(directory, name)
+        old = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory.fd)
+        try:
+            content.resemble(self.fd, os.fstat(old), old)
+        finally:
+            os.close(old)
 
     def stamp(self, modified_ns: int) -> os.stat_result:
         """Set the modification time, in nanoseconds since the epoch, and give the facts."""
@@ -109,16 +102,3 @@ class Upload(Closing):
     def _link(self, directory: Directory, name: str) -> None:
         # Without dst_dir_fd Python calls link(2), which cannot link an unnamed file.
         os.link(f"/proc/self/fd/{self.fd}", name, dst_dir_fd=directory.fd, follow_symlinks=True)
-
-    def _take_attributes(self, directory: Directory, name: str) -> None:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        old = os.open(name, flags, dir_fd=directory.fd)
-        try:
-            for attribute in os.listxattr(old):
-                with suppress(OSError):
-                    os.setxattr(self.fd, attribute, os.getxattr(old, attribute))
-        except OSError as error:
-            if error.errno != errno.EOPNOTSUPP:
-                raise
-        finally:
-            os.close(old)

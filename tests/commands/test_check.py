@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from davserver import __version__, cli, commands, config
+from davserver import __version__, cli, commands, config, options
 from davserver.serving import DavServer
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -49,7 +49,7 @@ def test_check_prints_the_effective_settings(
     assert (told["file_mode"], told["allowed_hosts"]) == ("0640", ["nas"])
     assert told["shares"]['a "x"']["path"] == str(tmp_path / 'it\'s "odd"\\')
     assert told["shares"]["b"]["read_only"] is True
-    for option in config.OPTIONS:
+    for option in options.OPTIONS:
         assert option.key in said
     for source in (str(file), "DAVSERVER_THREADS", "--lock-timeout", "default"):
         assert source in said
@@ -138,7 +138,7 @@ def test_the_help_fits_on_one_screen_and_has_every_option(
     said = capsys.readouterr().out
     assert len(said.splitlines()) <= 50
     assert max(map(len, said.splitlines())) <= 80
-    for option in config.OPTIONS:
+    for option in options.OPTIONS:
         assert f"{option.flag} " in said or f"{option.flag}\n" in said
     assert "davserver ~/files" in said
 

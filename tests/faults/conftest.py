@@ -28,3 +28,11 @@ def across(tmp_path: Path) -> Iterator[Ground]:
         found = Ground(tmp_path, Path(elsewhere))
         yield found
         found.close()
+
+
+@pytest.fixture
+def named(tmp_path: Path) -> Iterator[Ground]:
+    """A file system that knows no files without a name."""
+    found = Ground(tmp_path, tmp_path, unnamed=False)
+    yield found
+    found.close()

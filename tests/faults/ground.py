@@ -187,7 +187,7 @@ class Ground:
             content = b"".join(self._app(environ, start_response))
         ((status, fields),) = told
         failed: dict[Path, int] = {}
-        if status.startswith("207"):
+        if status.startswith("207") and method != "PROPPATCH":
             for one in multistatus.parse(content):
                 path = parse(one.href).path
                 assert path not in failed, f"twice in one 207: {path}"

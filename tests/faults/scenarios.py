@@ -144,8 +144,10 @@ TREES = [
         failed=STUCK,
     ),
 ]
+SMALL = {name: thing for name, thing in TREE.items() if name in ("", "a", "sub", "sub/b")}
 ACROSS = [
-    *transfers("MOVE", "a tree to another file system", TREE, share="two"),
+    *transfers("MOVE", "a small tree to another file system", SMALL, share="two")[:2],
+    transfers("MOVE", "a tree to another file system", TREE, share="two")[2],
     *transfers("MOVE", "a file to another file system", FILE, share="two", locks={MINE: SOURCE}),
     transfers("COPY", "a tree to another file system", TREE, share="two")[2],
 ]

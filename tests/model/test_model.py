@@ -20,7 +20,7 @@ from tests.model.model import Model
 from tests.model.world import Expected
 
 SEQUENCE = 50
-STEPS = 4000
+STEPS = 3000
 WANTED = os.environ.get("DAVSERVER_TEST_STEPS")
 
 

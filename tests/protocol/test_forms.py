@@ -8,11 +8,12 @@ from lxml import etree
 
 from davserver.protocol import dates, documents, forms, mediatypes, multistatus, paths
 from davserver.protocol.documents import Propfind
-from davserver.protocol.forms import Form, Setting, Written
+from davserver.protocol.forms import Form, Setting
 from davserver.protocol.locks import Lock
 from davserver.protocol.multistatus import Response
 from davserver.protocol.properties import LIVE, SUPPORTEDLOCK
 from davserver.protocol.resources import etag
+from davserver.shares import Written
 from tests.protocol import values
 from tests.protocol.values import FILE, FOLDER, Facts
 
@@ -120,7 +121,7 @@ def test_what_is_remembered_is_what_would_be_written(
     asked: Propfind, members: list[tuple[str, Facts]], stored: dict[str, str]
 ) -> None:
     """However often it is asked, with other facts and properties in between."""
-    form, memory = Form(asked), Written(3)
+    form, memory = Form(asked), Written(3000)
     some = {name: stored for name, _ in members[:1] if stored}
     changed = [(name, FOLDER) for name, _ in members]
     for given_members, properties in (
@@ -140,12 +141,14 @@ def test_what_is_remembered_is_what_would_be_written(
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    form, memory = Form(Propfind("allprop")), Written(10)
+    form, memory = Form(Propfind("allprop")), Written(20_000)
     members = [(f"{number}", FILE) for number in range(30)]
     for folder in range(20):
         setting = Setting(f"/{folder}/", "", SUPPORTEDLOCK)
         assert "".join(form.remembered(members, setting, [], memory)).count("<D:response>") == 30
-    assert sum(len(entries) for entries in memory._collections.values()) <= 20
+    held = memory._collections.values()
+    assert sum(len(text) for entries, _ in held for _, text in entries.values()) <= 20_000
+    assert len(held) < 20
 
 
 def test_locks_are_told() -> None:

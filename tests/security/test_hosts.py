@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from davserver.middleware.authentication import credentials
-from davserver.middleware.hosts import host_name, is_loopback
+from davserver.protocol.hosts import host_name, is_loopback
 from tests.protocol import values
 from tests.security.inside import BODIES, METHODS, Inside, digest
 
