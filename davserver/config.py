@@ -5,6 +5,7 @@ file over the defaults of the options.
 import difflib
 import os
 import shlex
+import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -164,7 +165,10 @@ def _shares_of_file(table: dict[str, Any], file: str) -> tuple[ShareSettings, ..
 
 def _beside(file: str, path: str) -> str:
     """Paths in a file are relative to it, and may begin with a tilde."""
-    return os.path.normpath(Path(file).parent / Path(path).expanduser())
+    try:
+        return os.path.normpath(Path(file).parent / Path(path).expanduser())
+    except RuntimeError as error:
+        raise ConfigError(f"{file}: {path}: there is no such home directory.") from error
 
 
 def _share_argument(argument: str) -> ShareSettings:
@@ -305,13 +309,17 @@ def _check_address(settings: Settings) -> None:
 
 
 def _check_root(share: ShareSettings) -> None:
-    path = Path(share.path)
-    if not path.exists():
-        raise ConfigError(f"{share.path}: there is no such directory to serve.")
-    if not path.is_dir():
+    denied = f"{share.path}: the server is not permitted to read this directory."
+    try:
+        is_directory = stat.S_ISDIR(os.stat(share.path).st_mode)
+    except PermissionError as error:
+        raise ConfigError(denied) from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{share.path}: there is no such directory to serve.") from error
+    if not is_directory:
         raise ConfigError(f"{share.path}: is not a directory.")
-    if not os.access(path, os.R_OK | os.X_OK):
-        raise ConfigError(f"{share.path}: the server is not permitted to read this directory.")
+    if not os.access(share.path, os.R_OK | os.X_OK):
+        raise ConfigError(denied)
 
 
 def _check_apart(shares: tuple[ShareSettings, ...]) -> None:

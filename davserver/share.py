@@ -201,8 +201,19 @@ class Section(View):
         self.writer = writer
         self.stamp = stamp
 
-    def publish(self, place: Place, upload: Upload, *, replaces: bool) -> stat_result:
-        """Give new content its name, or let it take the place of a file. Gives its facts."""
+    def publish(
+        self, place: Place, upload: Upload, *, replaces: bool, like: Place | None = None
+    ) -> stat_result:
+        """Give new content its name, or let it take the place of a file. Gives its facts.
+
+        With ``like`` it is a copy of another file, whose dead properties it gets; else those of a
+        replaced file stay.
+        """
+        if like is not None:
+            self.forget_replaced(place)
+            self.writer.copy_properties(like.key, place.key)
+        elif not replaces:
+            self.writer.remove_properties(place.key)
         with place.directory() as directory:
             if replaces:
                 upload.resemble(directory, place.name)
@@ -210,35 +221,42 @@ class Section(View):
             if replaces:
                 upload.replace(directory, place.name)
             else:
-                self.writer.remove_properties(place.key)
                 upload.publish(directory, place.name)
         return facts
 
-    def make_collection(self, place: Place) -> None:
+    def make_collection(self, place: Place, mode: int | None = None) -> None:
+        """Make an empty collection, with a mode or that of the settings."""
         self.writer.remove_properties(place.key)
         with place.directory() as directory:
-            directory.make(place.name, place.share.tree.modes.directory)
+            wanted = place.share.tree.modes.directory if mode is None else mode
+            directory.make(place.name, wanted)
 
-    def put_in_place(self, staged: str, place: Place, replaced: Stat | None) -> str | None:
-        """Let an entry with a reserved name, beside a place, take that place.
+    def put_in_place(
+        self, staged: Place, place: Place, replaced: Stat | None, source: Place, *, deep: bool
+    ) -> str | None:
+        """Let a copy with a reserved name, beside a place, take that place.
 
-        The dead properties of what was there are gone, and the locks on its members; a lock on the
-        place itself stays. Gives the reserved name of a replaced tree, for its content to be
-        discarded after the section.
+        It gets the dead properties of its source, as far as its members are there. Those of what
+        was at the place are gone, and the locks on its members; a lock on the place itself stays.
+        Gives the reserved name of a replaced tree, for its content to be discarded after the
+        section.
         """
-        with place.directory() as directory:
-            leftover = None
-            if replaced is None:
-                directory.rename(staged, directory, place.name)
-            elif resources.is_collection(replaced) or resources.is_collection(
-                directory.stat(staged)
-            ):
-                directory.exchange(staged, directory, place.name)
-                leftover = staged
-            else:
-                directory.replace(staged, directory, place.name)
         self.forget_replaced(place)
-        return leftover
+        for key in self.writer.with_properties(source.key) if deep else (source.key,):
+            below = key[len(source.key) :]
+            if not below or staged.share.tree.find(staged.local + below) is not None:
+                self.writer.copy_properties(key, place.key + below)
+        with place.directory() as directory:
+            if replaced is None:
+                directory.rename(staged.name, directory, place.name)
+                return None
+            if resources.is_collection(replaced) or resources.is_collection(
+                directory.stat(staged.name)
+            ):
+                directory.exchange(staged.name, directory, place.name)
+                return staged.name
+            directory.replace(staged.name, directory, place.name)
+            return None
 
     def move(self, source: Place, target: Place, facts: Stat, replaced: Stat | None) -> str | None:
         """Rename within one file system: properties follow, locks on the source end.
@@ -265,13 +283,6 @@ class Section(View):
             else:
                 old.replace(source.name, new, target.name)
         return leftover
-
-    def copy_properties(self, source: Place, target: Place, *, deep: bool) -> None:
-        """Give a copy the dead properties of its source, as far as its members are there."""
-        for key in self.writer.with_properties(source.key) if deep else (source.key,):
-            local = target.local + key[len(source.key) :]
-            if key == source.key or target.share.tree.find(local) is not None:
-                self.writer.copy_properties(key, target.share.base + local)
 
     def remove(self, place: Place) -> None:
         """Remove a file or link."""
@@ -309,6 +320,12 @@ class Section(View):
         """Keep a lock that nothing is in the way of; its life begins now."""
         self.writer.remove_ended_locks(self.now)
         self.writer.add_lock(replace(wanted, root=place.key, expires=self.now + wanted.timeout))
+
+    def restore_locks(self, wanted: Sequence[Lock]) -> None:
+        """Keep locks, as the state had them, again: what ended them was taken back."""
+        for lock in wanted:
+            if self.reader.lock(lock.token, self.now) is None:
+                self.writer.add_lock(lock)
 
     def forget_replaced(self, place: Place) -> None:
         """Drop the rows of what a place held: its properties, and the locks on its members."""

@@ -67,7 +67,12 @@ def state_file(settings: Settings) -> Path:
     """
     if settings.state is not None:
         return Path(settings.state)
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    try:
+        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    except RuntimeError as error:
+        raise ConfigError(
+            "There is no home directory to keep locks and properties in: name a file with --state."
+        ) from error
     roots = sorted(os.fsencode(os.path.realpath(share.path)) for share in settings.shares)
     name = hashlib.sha256(b"\0".join(roots)).hexdigest()[:16]
     return Path(home) / "davserver" / f"{name}.db"

@@ -17,6 +17,7 @@ from davserver.protocol.headers import Depth
 from davserver.protocol.messages import Answer, Request
 from davserver.protocol.paths import Path
 from davserver.protocol.plan import Event
+from davserver.share import Place
 from davserver.shares import Shares
 from davserver.tree import Directory, own_name
 
@@ -69,12 +70,13 @@ def _copy_file(shares: Shares, asked: Transfer) -> tuple[Settled, list[Failure]]
                 return settled, list(settled.blocked)
             if settled.replaced is not None and resources.is_collection(settled.replaced):
                 upload.stamp(section.stamp())
-                leftover = section.put_in_place(upload.name(), target, settled.replaced)
+                staged = Place(target.share, (*target.path[:-1], upload.name()))
+                leftover = section.put_in_place(
+                    staged, target, settled.replaced, source, deep=False
+                )
                 upload.disown()
             else:
-                section.publish(target, upload, replaces=settled.replaced is not None)
-                section.forget_replaced(target)
-            section.copy_properties(source, target, deep=False)
+                section.publish(target, upload, replaces=settled.replaced is not None, like=source)
     transfer.discard(target, leftover)
     return settled, []
 
@@ -105,13 +107,14 @@ def _copy_collection(
 def _put_in_place(
     shares: Shares, asked: Transfer, staged: str, *, deep: bool
 ) -> tuple[Settled, list[Failure]]:
+    source, target = asked.source, asked.target
     leftover: str | None = staged
     try:
         with shares.section() as section:
             settled = transfer.settle(section, asked)
             if not settled.blocked:
-                leftover = section.put_in_place(staged, asked.target, settled.replaced)
-                section.copy_properties(asked.source, asked.target, deep=deep)
+                copied = Place(target.share, (*target.path[:-1], staged))
+                leftover = section.put_in_place(copied, target, settled.replaced, source, deep=deep)
     finally:
         transfer.discard(asked.target, leftover)
     return settled, list(settled.blocked)

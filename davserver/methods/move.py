@@ -3,20 +3,25 @@ section 9.9).
 """
 
 import errno
+import logging
+from contextlib import suppress
 from http import HTTPStatus
 
 from davserver.methods import outcome, transfer
 from davserver.methods.outcome import Failure
 from davserver.methods.transfer import Settled, Transfer
-from davserver.protocol import faults, headers, plan, resources
+from davserver.protocol import faults, headers, paths, plan, resources
 from davserver.protocol.faults import Fault
 from davserver.protocol.headers import Depth
+from davserver.protocol.locks import Lock
 from davserver.protocol.messages import Answer, Request
 from davserver.protocol.paths import Path
 from davserver.protocol.plan import Event, Step
 from davserver.share import Place, Section
 from davserver.shares import Shares
 from davserver.tree import own_name
+
+log = logging.getLogger("davserver.storage")
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors that are the destination's: its href stands in the 207."""
@@ -78,6 +83,8 @@ class _Moving:
         self._target = asked.target
         self._failures: list[Failure] = []
         self._times: dict[Path, int] = {}
+        self._done: list[tuple[Event, Place, Place]] = []
+        self._locks: tuple[Lock, ...] = ()
 
     def run(self) -> tuple[Settled, list[Failure]]:
         """Gives what was met, and the members that could not be moved. Raises Fault or OSError
@@ -88,6 +95,8 @@ class _Moving:
             if settled.blocked:
                 return settled, list(settled.blocked)
             aside = self._put_aside(section, settled)
+            for place in (self._source, self._target):
+                self._locks += section.reader.locks(place.key, section.now, below=True)
         if not settled.is_collection:
             self._carry(self._source, self._target, settled)
             return settled, []
@@ -105,15 +114,17 @@ class _Moving:
         try:
             if step.event is Event.ENTER:
                 return self._enter(place, target)
+            if not step.whole:
+                return False
             if step.event is Event.LEAF:
                 self._move(place, target)
-            elif step.whole:
+            else:
                 self._leave(place, target)
-            return step.whole
-        except FileNotFoundError as error:
-            # Somebody else was faster, but for the resource itself.
-            return step.path != self._source.path or self._failed(place.path, error)
+            self._done.append((step.event, place, target))
+            return True
         except (Fault, OSError) as error:
+            if step.path != self._source.path and _is_gone(place, error):
+                return True
             full = isinstance(error, OSError) and error.errno in FULL
             return self._failed(target.path if full else place.path, error)
 
@@ -125,14 +136,17 @@ class _Moving:
     def _enter(self, place: Place, target: Place) -> plan.Members | bool:
         with place.share.tree.directory(place.local) as directory:
             members = directory.kinds()
-            self._times[place.path] = directory.facts().st_mtime_ns
+            facts = directory.facts()
+        self._times[place.path] = facts.st_mtime_ns
         with self._shares.section() as section:
             self._check(section, place, target)
             try:
-                section.make_collection(target)
+                # Nobody gets to see more of its members while they arrive; `_leave` does the rest.
+                section.make_collection(target, facts.st_mode & 0o777 | 0o700)
             except OSError as error:
                 return self._failed(target.path, error)
-            section.copy_properties(place, target, deep=False)
+            section.writer.copy_properties(place.key, target.key)
+        self._done.append((Event.ENTER, place, target))
         return members
 
     def _leave(self, place: Place, target: Place) -> None:
@@ -147,20 +161,23 @@ class _Moving:
                 directory.remove_directory(place.name)
             section.forget(place)
 
-    def _move(self, place: Place, target: Place) -> None:
+    def _move(self, place: Place, target: Place, *, checks: bool = True) -> None:
         """Raises Fault 403, 409 or 423, or OSError, with everything as it was."""
         try:
             with self._shares.section() as section:
-                self._check(section, place, target)
+                if checks:
+                    self._check(section, place, target)
                 with place.directory() as directory:
                     facts = directory.stat(place.name)
                 section.move(place, target, facts, target.share.tree.find(target.local))
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            self._carry(place, target, None)
+            self._carry(place, target, None, checks=checks)
 
-    def _carry(self, place: Place, target: Place, settled: Settled | None) -> None:
+    def _carry(
+        self, place: Place, target: Place, settled: Settled | None, *, checks: bool = True
+    ) -> None:
         """Move a file or link to another file system: copy, publish, remove the source.
 
         ``settled`` says that it is the request's own resource, which is settled anew.
@@ -179,7 +196,8 @@ class _Moving:
                     raise faults.hidden_name()
             with self._shares.section() as section:
                 if settled is None:
-                    self._check(section, place, target)
+                    if checks:
+                        self._check(section, place, target)
                 elif transfer.settle(section, self._asked).blocked:
                     raise faults.changed_meanwhile()
                 if not resources.is_same(facts, place.share.tree.find(place.local)):
@@ -219,18 +237,65 @@ class _Moving:
         return aside
 
     def _settle_aside(self, aside: Place) -> None:
-        """Put it back where nothing has taken its place, else discard it."""
-        with self._shares.section() as section:
-            if self._target.share.tree.find(self._target.local) is None:
+        """Discard what was replaced; or, where a member could not be moved, undo the walk and put
+        it back: nobody shall find two half trees.
+        """
+        if self._failures and self._put_back(aside):
+            return
+        try:
+            with self._shares.section() as section:
+                section.writer.remove_properties(aside.key)
+                section.writer.remove_locks(self._target.key, at=False)
+        except (Fault, OSError) as error:
+            log.error("properties left over %s: %r", paths.href(aside.path, True), error)
+        transfer.discard(aside, aside.name)
+
+    def _put_back(self, aside: Place) -> bool:
+        """Whether all could be undone. It cannot where somebody else has changed things too."""
+        try:
+            for event, place, target in reversed(self._done):
+                with suppress(FileNotFoundError):
+                    self._undo(event, place, target)
+            with self._shares.section() as section:
+                section.writer.remove_properties(self._target.key)
                 section.writer.move_properties(aside.key, self._target.key)
+                section.restore_locks(self._locks)
                 with aside.directory() as directory:
                     directory.rename(aside.name, directory, self._target.name)
+        except (Fault, OSError) as error:
+            log.error("could not undo %s: %r", paths.href(self._source.path, True), error)
+            return False
+        return True
+
+    def _undo(self, event: Event, place: Place, target: Place) -> None:
+        """Take one step of the walk back. Raises Fault or OSError."""
+        if event is Event.LEAF:
+            self._move(target, place, checks=False)
+            return
+        with self._shares.section() as section:
+            if event is Event.ENTER:
+                with target.directory() as directory:
+                    directory.remove_directory(target.name)
+                section.writer.remove_properties(target.key)
                 return
-            section.writer.remove_properties(aside.key)
-            section.writer.remove_locks(self._target.key, at=False)
-        transfer.discard(aside, aside.name)
+            section.make_collection(place)
+            section.writer.copy_properties(target.key, place.key)
+            with (
+                target.share.tree.directory(target.local) as there,
+                place.share.tree.directory(place.local) as here,
+            ):
+                here.resemble(there, there.facts().st_mtime_ns)
 
     def _failed(self, path: Path, error: OSError | Fault) -> bool:
         fault = error if isinstance(error, Fault) else faults.of_system(error)
-        self._failures.append(Failure(path, fault))
+        if all(failure.path != path for failure in self._failures):
+            self._failures.append(Failure(path, fault))
         return False
+
+
+def _is_gone(place: Place, error: OSError | Fault) -> bool:
+    """Whether a member could not be moved because somebody else was faster."""
+    if isinstance(error, FileNotFoundError):
+        with suppress(OSError):
+            return place.share.tree.find(place.local) is None
+    return False

@@ -81,6 +81,10 @@ def settle(view: View, asked: Transfer) -> Settled:
     rebinds = creates or asked.moves or source.is_collection or target.is_collection
     view.unlocked(asked.guard, asked.target, member=rebinds)
     in_the_way = {lock.root: lock for lock in view.obstacles_below(asked.guard, asked.target)}
+    if asked.moves and not creates:
+        # Nothing is replaced by half a tree.
+        for lock in view.obstacles_below(asked.guard, asked.source):
+            in_the_way[lock.root] = lock
     blocked = tuple(Failure(root, view.locked([lock])) for root, lock in in_the_way.items())
     return Settled(source.facts, target.facts, target.parent.st_dev, blocked)
 

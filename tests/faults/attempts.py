@@ -17,7 +17,7 @@ from tests.faults.scenarios import Scenario
 
 ERRNOS = (*faults.ERRNO, EIO)
 EVERY = os.environ.get("DAVSERVER_TEST_FAULTS") == "all"
-"""Try each errno at each step. Else at the steps that only ask, and are most of them, a third of
+"""Try each errno at each step. Else at the steps that only ask, and are most of them, a quarter of
 the errnos in turn: there it takes half the time.
 """
 ASKS = ("path", "stat", "facts", "kinds", "scan", "open", "read")
@@ -77,7 +77,7 @@ class Attempts:
         wrong = []
         tried = 0
         for position, step in enumerate(steps, 1):
-            turns = 1 if EVERY or step.what not in ASKS else 3
+            turns = 1 if EVERY or step.what not in ASKS else 4
             for number in filter(step.can_fail_with, errnos[position % turns :: turns]):
                 tried += 1
                 try:

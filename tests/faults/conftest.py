@@ -13,26 +13,32 @@ SHM = Path("/dev/shm")
 
 
 @pytest.fixture
-def ground(tmp_path: Path) -> Iterator[Ground]:
-    found = Ground(tmp_path, tmp_path)
+def memory() -> Iterator[Path]:
+    """A folder in memory, if there is such: thousands of requests are a matter of its speed."""
+    with TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def ground(memory: Path) -> Iterator[Ground]:
+    found = Ground(memory, memory)
     yield found
     found.close()
 
 
 @pytest.fixture
-def across(tmp_path: Path) -> Iterator[Ground]:
+def across(memory: Path, tmp_path: Path) -> Iterator[Ground]:
     """The share `two` lies on another file system."""
-    if not SHM.is_dir() or SHM.stat().st_dev == tmp_path.stat().st_dev:
-        missing("no second file system: /dev/shm")
-    with TemporaryDirectory(dir=SHM) as elsewhere:
-        found = Ground(tmp_path, Path(elsewhere))
-        yield found
-        found.close()
+    if memory.stat().st_dev == tmp_path.stat().st_dev:
+        missing("/dev/shm and the folder for temporary files are no two file systems")
+    found = Ground(memory, tmp_path)
+    yield found
+    found.close()
 
 
 @pytest.fixture
-def named(tmp_path: Path) -> Iterator[Ground]:
+def named(memory: Path) -> Iterator[Ground]:
     """A file system that knows no files without a name."""
-    found = Ground(tmp_path, tmp_path, unnamed=False)
+    found = Ground(memory, memory, unnamed=False)
     yield found
     found.close()

@@ -4,7 +4,7 @@ Paths and tokens are mostly those that are there, else nearly every request woul
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
@@ -157,3 +157,35 @@ def _well_formed(lists: list[StateList]) -> tuple[StateList, ...]:
     """Tagged and untagged lists do not mix in one header (RFC 4918 section 10.4.2)."""
     kinds = {one.tag is None for one in lists}
     return tuple(lists[:1] if len(kinds) > 1 else lists)
+
+
+REQUESTS: list[st.SearchStrategy[tuple[str, dict[str, Any]]]] = []
+"""Methods of the machine with what they are called with. One rule chooses among them: of many
+rules hypothesis leaves most out of each sequence, and it takes many kinds of requests to build a
+tree with locks and properties.
+"""
+Method = TypeVar("Method", bound=Callable[..., None])
+
+
+def request(weight: int = 1, **values: st.SearchStrategy[Any]) -> Callable[[Method], Method]:
+    """Let the machine draw a call of a method, ``weight`` times as often as others."""
+
+    def register(method: Method) -> Method:
+        drawn = st.tuples(st.just(method.__name__), st.fixed_dictionaries(values))
+        REQUESTS.extend([drawn] * weight)
+        return method
+
+    return register
+
+
+BEGIN: list[Path] = [
+    ("a",),
+    ("a", "b"),
+    ("a", "b", "c d"),
+    ("a", "b", "c d", "f"),
+    ("a", "b", "f"),
+    ("a", "\u00e9"),
+    ("b",),
+    ("b", "f"),
+    ("f",),
+]

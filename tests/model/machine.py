@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -13,6 +13,7 @@ from tests.model.client import Answer, Client, href, lockinfo, propertyupdate
 from tests.model.compare import compare
 from tests.model.drawn import (
     ANYWHERE,
+    BEGIN,
     CONTENT,
     FROM_TO,
     HERE,
@@ -20,10 +21,12 @@ from tests.model.drawn import (
     NUMBER,
     OWNERS,
     PATCHES,
+    REQUESTS,
     SLASH,
     SOURCE,
     TARGET,
     preconditions,
+    request,
 )
 from tests.model.ground import Ground
 from tests.model.model import Model
@@ -33,38 +36,6 @@ OVERWRITE = st.sampled_from([None, None, "T", "F"])
 SIGNALS = st.sampled_from([signal.SIGTERM, signal.SIGKILL])
 QUIET = 60
 """Steps between two restarts: they take a hundred times the time of a request."""
-
-
-REQUESTS: list[st.SearchStrategy[tuple[str, dict[str, Any]]]] = []
-"""Methods of the machine with what they are called with. One rule chooses among them: of many
-rules hypothesis leaves most out of each sequence, and it takes many kinds of requests to build a
-tree with locks and properties.
-"""
-Method = TypeVar("Method", bound=Callable[..., None])
-
-
-def request(weight: int = 1, **values: st.SearchStrategy[Any]) -> Callable[[Method], Method]:
-    """Let the machine draw a call of a method, ``weight`` times as often as others."""
-
-    def register(method: Method) -> Method:
-        drawn = st.tuples(st.just(method.__name__), st.fixed_dictionaries(values))
-        REQUESTS.extend([drawn] * weight)
-        return method
-
-    return register
-
-
-BEGIN: list[Path] = [
-    ("a",),
-    ("a", "b"),
-    ("a", "b", "c d"),
-    ("a", "b", "c d", "f"),
-    ("a", "b", "f"),
-    ("a", "\u00e9"),
-    ("b",),
-    ("b", "f"),
-    ("f",),
-]
 
 
 class Machine(RuleBasedStateMachine):
