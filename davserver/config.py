@@ -283,6 +283,8 @@ def _check(settings: Settings) -> None:
         _check_root(share)
     _check_apart(settings.shares)
     if settings.state is not None:
+        if not settings.state or "\0" in settings.state:
+            raise ConfigError(f"{_where(settings, 'state')}: must be the path of a file.")
         state = Path(os.path.realpath(settings.state))
         for share in settings.shares:
             if state.is_relative_to(os.path.realpath(share.path)):

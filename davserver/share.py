@@ -284,6 +284,35 @@ class Section(View):
                 old.replace(source.name, new, target.name)
         return leftover
 
+    def carry(self, source: Place, target: Place, staged: str) -> None:
+        """Let a copy of a file on another file system, which has a reserved name beside the target,
+        take the target's place, and remove the source. What was replaced then has that name.
+        """
+        replaced = target.share.tree.find(target.local)
+        self.forget_replaced(target)
+        self.writer.move_properties(source.key, target.key)
+        self.writer.remove_locks(source.key)
+        with source.directory() as old, target.directory() as new:
+            if replaced is None:
+                new.rename(staged, new, target.name)
+            else:
+                new.exchange(staged, new, target.name)
+            try:
+                old.remove_file(source.name)
+            except OSError:
+                if replaced is None:
+                    new.remove_file(target.name)
+                else:
+                    new.exchange(staged, new, target.name)
+                raise
+
+    def rename_aside(self, place: Place, other: Place) -> None:
+        """Rename within one collection, with dead properties; locks stay where they are."""
+        self.writer.remove_properties(other.key)
+        self.writer.move_properties(place.key, other.key)
+        with place.directory() as directory:
+            directory.rename(place.name, directory, other.name)
+
     def remove(self, place: Place) -> None:
         """Remove a file or link."""
         with place.directory() as directory:

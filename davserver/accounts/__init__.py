@@ -36,7 +36,7 @@ class Account:
 
     @classmethod
     def with_password(cls, name: str, password: str) -> "Account":
-        return cls(name, _HASHER.hash(password))
+        return cls(name, _HASHER.hash(password.encode("utf-8", "surrogateescape")))
 
 
 class Accounts:

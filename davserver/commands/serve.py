@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from davserver import app
@@ -55,9 +56,14 @@ def run(settings: Settings) -> int:
             f"{settings.host}:{settings.port}: cannot listen there: {_reason(error)}. "
             "Is another server running? --port 0 finds a free port."
         ) from error
-    print(greeting(settings, server.url, file, password), flush=True)
-    stopped = server.run()
-    state.close()
+    try:
+        # It serves even where nobody reads what it says.
+        with suppress(OSError, ValueError):
+            print(greeting(settings, server.url, file, password), flush=True)
+        stopped = server.run()
+    finally:
+        server.stop()
+        state.close()
     return 0 if stopped else 1
 
 

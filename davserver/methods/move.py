@@ -202,38 +202,17 @@ class _Moving:
                     raise faults.changed_meanwhile()
                 if not resources.is_same(facts, place.share.tree.find(place.local)):
                     raise faults.changed_meanwhile()
-                self._exchange(section, place, target, staged)
+                section.carry(place, target, staged)
         finally:
             # What was replaced, or a copy that came to nothing.
             transfer.discard(target, staged)
-
-    def _exchange(self, section: Section, place: Place, target: Place, staged: str) -> None:
-        replaced = target.share.tree.find(target.local)
-        section.forget_replaced(target)
-        section.writer.move_properties(place.key, target.key)
-        section.writer.remove_locks(place.key)
-        with place.directory() as old, target.directory() as new:
-            if replaced is None:
-                new.rename(staged, new, target.name)
-            else:
-                new.exchange(staged, new, target.name)
-            try:
-                old.remove_file(place.name)
-            except OSError:
-                if replaced is None:
-                    new.remove_file(target.name)
-                else:
-                    new.exchange(staged, new, target.name)
-                raise
 
     def _put_aside(self, section: Section, settled: Settled) -> Place | None:
         """Rename what is to be replaced out of the way of a walk."""
         if settled.replaced is None or not settled.is_collection:
             return None
         aside = Place(self._target.share, (*self._target.path[:-1], own_name()))
-        section.writer.move_properties(self._target.key, aside.key)
-        with self._target.directory() as directory:
-            directory.rename(self._target.name, directory, aside.name)
+        section.rename_aside(self._target, aside)
         return aside
 
     def _settle_aside(self, aside: Place) -> None:
@@ -244,7 +223,7 @@ class _Moving:
             return
         try:
             with self._shares.section() as section:
-                section.writer.remove_properties(aside.key)
+                section.forget_replaced(aside)
                 section.writer.remove_locks(self._target.key, at=False)
         except (Fault, OSError) as error:
             log.error("properties left over %s: %r", paths.href(aside.path, True), error)
@@ -257,11 +236,8 @@ class _Moving:
                 with suppress(FileNotFoundError):
                     self._undo(event, place, target)
             with self._shares.section() as section:
-                section.writer.remove_properties(self._target.key)
-                section.writer.move_properties(aside.key, self._target.key)
                 section.restore_locks(self._locks)
-                with aside.directory() as directory:
-                    directory.rename(aside.name, directory, self._target.name)
+                section.rename_aside(aside, self._target)
         except (Fault, OSError) as error:
             log.error("could not undo %s: %r", paths.href(self._source.path, True), error)
             return False

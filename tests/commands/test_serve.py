@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import URL, Running, missing, run
+from tests.running import URL, Running, lacking, run
 from tests.wire import talk
 
 COMMAND = (sys.executable, "-m", "davserver")
@@ -107,7 +107,7 @@ def test_ipv6(tmp_path: Path, root: Path) -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
-        missing("this machine has no IPv6")
+        lacking("this machine has no IPv6")
     server = Running(root, "--host", "::1", state=tmp_path / "state.db").start()
     assert re.search(r"http://\[::1\]:\d+/", said_by(server))
 

@@ -10,7 +10,7 @@ import pytest
 
 from davserver.protocol.paths import RESERVED_PREFIX, Path
 from davserver.tree import Cursor, Modes, Tree, confined, own_name
-from tests.running import missing
+from tests.running import lacking
 
 WAYS: dict[str, dict[str, Any]] = {
     "openat2, unnamed uploads": {"opener": confined.openat2},
@@ -27,7 +27,7 @@ Make = Callable[..., Tree]
 def make(request: pytest.FixtureRequest, tmp_path: FilePath) -> Iterator[Make]:
     """Makes trees over the directory `root`."""
     if request.param["opener"] is confined.openat2 and not confined.has_openat2():
-        missing("this kernel has no openat2")
+        lacking("this kernel has no openat2")
     made: list[Tree] = []
 
     def one(**options: Any) -> Tree:

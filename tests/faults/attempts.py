@@ -37,7 +37,7 @@ class Attempts:
     wanted: World | None = None
     is_built: bool = False
 
-    def once(self, fails: Fails = never, number: int = 0) -> Outcome:
+    def once(self, fails: Fails = never, number: int = 0, *, lasts: bool = False) -> Outcome:
         """One request with its check."""
         scenario, ground = self.scenario, self.ground
         if not self.is_built:
@@ -58,6 +58,7 @@ class Attempts:
             vanished,
             any(step.clears for step in ground.script.failed),
             self.wanted,
+            lasts,
         )
         if self.wanted is None:
             self.wanted = after

@@ -25,7 +25,8 @@ DISCARDS = (ENOSPC, EDQUOT, EIO)
 class Outcome:
     """``number`` is the errno that was raised, 0 for none. ``vanished`` are paths. ``wanted`` is
     the world after the same request without a fault. ``clears`` says that the failing step was a
-    part of removing what is no longer needed.
+    part of removing what is no longer needed. ``lasts`` says that the fault did not pass: then
+    not everything can be undone.
     """
 
     scenario: Scenario
@@ -36,6 +37,7 @@ class Outcome:
     vanished: tuple[Path, ...] = ()
     clears: bool = False
     wanted: World | None = None
+    lasts: bool = False
 
     @property
     def is_done(self) -> bool:
@@ -181,6 +183,7 @@ def _move(outcome: Outcome) -> None:
     elif outcome.reply.status == 207:
         failed = _failed(outcome, source, target)
         if not is_untouched:
+            assert not old or outcome.lasts or outcome.vanished, "two half trees"
             _partly_moved(whole, left, new, failed)
     else:
         is_root_left = set(left) == {()} and whole[()].content is None and new == whole

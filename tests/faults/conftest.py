@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.faults.ground import Ground
-from tests.running import missing
+from tests.running import lacking
 
 SHM = Path("/dev/shm")
 
@@ -30,7 +30,7 @@ def ground(memory: Path) -> Iterator[Ground]:
 def across(memory: Path, tmp_path: Path) -> Iterator[Ground]:
     """The share `two` lies on another file system."""
     if memory.stat().st_dev == tmp_path.stat().st_dev:
-        missing("/dev/shm and the folder for temporary files are no two file systems")
+        lacking("/dev/shm and the folder for temporary files are no two file systems")
     found = Ground(memory, tmp_path)
     yield found
     found.close()

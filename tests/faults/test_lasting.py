@@ -1,6 +1,7 @@
 """Faults that do not pass: a member that never yields, a disk that stays full, and the controls."""
 
 from errno import EACCES, ENOSPC
+from functools import partial
 
 import pytest
 
@@ -14,7 +15,8 @@ MEMBERS = [tuple(name.split("/")) for name in TREE if name]
 WALKS = [
     one
     for one in TREES
-    if one.name.startswith(("DELETE", "COPY a tree", "MOVE a tree with a lock in it"))
+    if one.name.startswith(("DELETE", "COPY a tree"))
+    or one.name == "MOVE a tree with a lock in it onto nothing"
 ]
 CREATES = ("make", "copy", "carry", "link", "upload", "write", "publish", "name")
 
@@ -25,7 +27,7 @@ def _stubborn(ground: Ground, scenario: Scenario, member: Path, log: object) -> 
     share, *names = (*scenario.source, *member)
     real = ground.roots[share].resolve().joinpath(*names)
     attempts = Attempts(ground, scenario, log)
-    outcome = attempts.once(lambda _, step: EACCES if step.path == real else 0, EACCES)
+    outcome = attempts.once(lambda _, step: EACCES if step.path == real else 0, EACCES, lasts=True)
     wanted = {(*scenario.source, *member): 403}
     for path, status in scenario.failed.items():
         if path[: len(scenario.source) + len(member)] != (*scenario.source, *member):
@@ -66,12 +68,13 @@ def _disk_full(ground: Ground, scenario: Scenario, log: pytest.LogCaptureFixture
         return ENOSPC if number >= first and step.what in CREATES else 0
 
     for first in creating:
-        outcome = attempts.once(lambda n, step, first=first: full(first, n, step), ENOSPC)  # type: ignore[misc]
+        fails = partial(full, first)
+        outcome = attempts.once(fails, ENOSPC, lasts=True)
         assert outcome.reply.status in (207, 507)
     assert creating
 
 
-@pytest.mark.parametrize("scenario", [*TREES[:5], *TREES[8:11], *FILES[:3], *SINGLES[:3]], ids=str)
+@pytest.mark.parametrize("scenario", [*TREES[:5], TREES[8], *FILES[:3], *SINGLES[:3]], ids=str)
 def test_a_disk_that_stays_full(
     ground: Ground, scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -94,7 +97,11 @@ def test_files_that_have_a_reserved_name_while_they_are_made(
 
 @pytest.mark.parametrize(
     "scenario",
-    [one for one in (*TREES, *FILES) if one.name.endswith(("DELETE a tree", "onto a collection"))],
+    [
+        one
+        for one in (*TREES, *FILES)
+        if one.name.endswith(("DELETE a tree", "onto a collection")) and not one.failed
+    ],
     ids=str,
 )
 def test_storage_that_does_what_it_says_it_did_not_is_noticed(

@@ -92,7 +92,7 @@ class Model(World):
         path, to = source[0], target[0]
         self._transfer(source, target, asked, overwrite)
         self.unlocked(asked, path, path[:-1], to, to[:-1])
-        created = self._clear(to, asked)
+        created = self._clear(to, asked, path)
         stuck = self._stuck(path, asked)
         free = self._free(path, stuck)
         above = [one for one in self.tree(path) if any(is_below(each, one) for each in stuck)]
@@ -182,11 +182,17 @@ class Model(World):
         if to in self.entries and not overwrite:
             raise Refused(412)
 
-    def _clear(self, path: Path, asked: Asked) -> bool:
-        """Make room at a destination, if nobody's lock below it forbids. A lock on it stays
-        (RFC 4918 section 7.6). Gives whether there was nothing.
+    def _clear(self, path: Path, asked: Asked, moved: Path | None = None) -> bool:
+        """Make room at a destination, if nobody's lock below it forbids, nor one below what is to
+        be ``moved`` there: nothing is replaced by half a tree. A lock on it stays (RFC 4918
+        section 7.6). Gives whether there was nothing.
         """
-        roots = [one.root for one in self.locks.values() if is_below(one.root, path)]
+        replaced = path if moved is None or path not in self.entries else moved
+        roots = [
+            one.root
+            for one in self.locks.values()
+            if is_below(one.root, path) or is_below(one.root, replaced)
+        ]
         failed = {root: 423 for root in roots if self.lacking(asked, root)}
         if failed:
             raise Refused(207, failed=failed)

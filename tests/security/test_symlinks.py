@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from davserver.tree import confined
-from tests.running import missing
+from tests.running import lacking
 from tests.security.inside import BODIES, METHODS, Inside
 
 SECRET = b"a secret outside of the share"
@@ -65,7 +65,7 @@ WAYS = {
 @pytest.fixture(params=WAYS.values(), ids=list(WAYS))
 def ask(request: pytest.FixtureRequest, stage: Stage, tmp_path: Path) -> Iterator[Inside]:
     if request.param["opener"] is confined.openat2 and not confined.has_openat2():
-        missing("this kernel has no openat2")
+        lacking("this kernel has no openat2")
     inside = Inside(tmp_path / "state.db", {"": stage.root}, **request.param)
     yield inside
     inside.close()
@@ -107,7 +107,7 @@ def test_links_are_invisible_unless_they_are_followed(stage: Stage, tmp_path: Pa
 
 def test_followed_links_stay_in_the_share(stage: Stage, tmp_path: Path) -> None:
     if not confined.has_openat2():
-        missing("this kernel has no openat2")
+        lacking("this kernel has no openat2")
     stage.link("link", "mine.txt")
     stage.link("folder", "docs")
     stage.link("out", "../outside/secret.txt")
@@ -200,7 +200,7 @@ def test_no_race_leads_out(
     stage: Stage, tmp_path: Path, way: dict[str, Callable[..., int]], follow: bool
 ) -> None:
     if way["opener"] is confined.openat2 and not confined.has_openat2():
-        missing("this kernel has no openat2")
+        lacking("this kernel has no openat2")
     ask = Inside(tmp_path / "state.db", {"": stage.root}, follow=follow, **way)
     seen: set[int] = set()
 

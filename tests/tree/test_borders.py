@@ -9,7 +9,7 @@ import pytest
 
 from davserver.protocol.paths import Path
 from davserver.tree import Tree, confined
-from tests.running import missing
+from tests.running import lacking
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def mounted(tmp_path: FilePath) -> Iterator[FilePath]:
     point.mkdir(parents=True)
     command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(point)]
     if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        missing("this user may not mount a tmpfs")
+        lacking("this user may not mount a tmpfs")
     yield point
     subprocess.run(["umount", str(point)], check=True)
 
@@ -77,7 +77,7 @@ def test_a_directory_of_the_servers_own_is_hidden(
     own: FilePath, tmp_path: FilePath, opener: Callable[..., int], follow: bool
 ) -> None:
     if opener is confined.openat2 and not confined.has_openat2():
-        missing("this kernel has no openat2")
+        lacking("this kernel has no openat2")
     tree = Tree(str(tmp_path / "share"), hidden=[str(own)], follow=follow, opener=opener)
     assert tree.hides(("home", "state"))
     assert tree.hides(("home", "state", "state.db"))

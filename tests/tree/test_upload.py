@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from davserver.tree import Tree
-from tests.running import missing
+from tests.running import lacking
 
 STAMP = 1_700_000_000_000_000_001
 
@@ -44,7 +44,7 @@ def test_an_overwritten_file_keeps_its_mode(tree: Tree, tmp_path: Path, mode: in
 
 def test_an_overwritten_file_keeps_its_owner_and_group(tree: Tree, tmp_path: Path) -> None:
     if os.geteuid():
-        missing("only root may give files away")
+        lacking("only root may give files away")
     file = tmp_path / "file"
     file.write_bytes(b"old")
     os.chown(file, 12345, 54321)
@@ -110,7 +110,7 @@ def test_attributes_that_cannot_be_kept_keep_nothing_from_being_written(
 
 def test_a_new_file_has_the_group_of_its_directory(tmp_path: Path) -> None:
     if os.geteuid():
-        missing("only root may give directories away")
+        lacking("only root may give directories away")
     folder = tmp_path / "folder"
     folder.mkdir()
     os.chown(folder, -1, 54321)

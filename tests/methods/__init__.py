@@ -1,0 +1,1 @@
+"""Verbs where neither a script nor a fault at one step shows what matters."""

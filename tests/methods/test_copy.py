@@ -1,0 +1,41 @@
+"""COPY of what is large or deep (RFC 4918 section 9.8)."""
+
+from pathlib import Path
+
+from tests.security.inside import Inside
+
+
+def test_a_large_collection_is_copied_whole(tmp_path: Path) -> None:
+    """More files than one thread copies at a time, with collections between them."""
+    top = tmp_path / "top"
+    for folder in ("src", "src/a", "src/b"):
+        (top / folder).mkdir(parents=True)
+        for number in range(700):
+            (top / folder / f"f{number}").write_text(f"{folder} {number}")
+    app = Inside(tmp_path / "state.db", {"": top})
+    assert app("COPY", "/src", "Destination: /dst").status == 201
+    app.close()
+    for path in (top / "src").rglob("*"):
+        copied = top / "dst" / path.relative_to(top / "src")
+        assert copied.is_dir() if path.is_dir() else copied.read_text() == path.read_text()
+    assert len(list((top / "dst").rglob("*"))) == 2102
+    assert list(top.rglob(".~dav-*")) == []
+
+
+def test_a_path_that_gets_too_long_while_it_is_copied_leaves_nothing(tmp_path: Path) -> None:
+    """Under its reserved name a deep tree may have longer paths than the system takes at once."""
+    top = tmp_path / "top"
+    top.mkdir()
+    app = Inside(tmp_path / "state.db", {"": top})
+    path = "/a"
+    assert app("MKCOL", path).status == 201
+    for _ in range(20):
+        path += "/" + "n" * 200
+        assert app("MKCOL", path).status == 201
+    assert app("PUT", path + "/f", body=b"deep").status == 201
+    assert app("COPY", "/a", "Destination: /b").status == 201
+    assert app("GET", "/b" + path[2:] + "/f").body == b"deep"
+    assert app("DELETE", "/a").status == 204
+    assert app("DELETE", "/b").status == 204
+    app.close()
+    assert list(top.iterdir()) == []

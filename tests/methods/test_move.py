@@ -1,0 +1,96 @@
+"""MOVE where one rename cannot do it (RFC 4918 section 9.9)."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from davserver.protocol import multistatus
+from davserver.share import Section
+from tests.methods.conftest import Place
+
+TO = "Destination: /two/dst"
+
+
+def plant(top: Path) -> None:
+    """A private collection with a file, and a collection in it."""
+    (top / "src" / "sub").mkdir(parents=True)
+    (top / "src" / "f").write_text("first")
+    (top / "src" / "sub" / "g").write_text("second")
+    (top / "src" / "f").chmod(0o640)
+    (top / "src" / "sub").chmod(0o750)
+    (top / "src").chmod(0o700)
+    for path in ("src/f", "src/sub/g", "src/sub", "src"):
+        os.utime(top / path, ns=(10**18, 10**18 + len(path)))
+
+
+def test_modes_and_times_go_along_to_another_file_system(across: Place) -> None:
+    plant(across.one)
+    assert across.app("MOVE", "/one/src", TO, user="alice").status == 201
+    for path, mode in (("", 0o700), ("f", 0o640), ("sub", 0o750), ("sub/g", 0o644)):
+        facts = (across.two / "dst" / path).stat()
+        assert stat.S_IMODE(facts.st_mode) == mode, path
+        assert facts.st_mtime_ns == 10**18 + len(f"src/{path}".rstrip("/")), path
+    assert not (across.one / "src").exists()
+    assert across.leftovers() == []
+
+
+def test_a_file_takes_the_place_of_a_collection_on_another_file_system(across: Place) -> None:
+    (across.one / "src").write_text("file")
+    (across.two / "dst" / "deep").mkdir(parents=True)
+    (across.two / "dst" / "deep" / "x").write_text("old")
+    assert across.app("MOVE", "/one/src", TO, user="alice").status == 204
+    assert (across.two / "dst").read_text() == "file"
+    assert across.leftovers() == []
+
+
+@pytest.mark.parametrize("share", ["one", "two"])
+def test_nothing_is_replaced_by_half_a_tree(across: Place, share: str) -> None:
+    """A member that somebody else has locked keeps both trees as they are."""
+    plant(across.one)
+    target = across.one if share == "one" else across.two
+    (target / "dst").mkdir()
+    (target / "dst" / "precious").write_text("precious")
+    across.app.lock("/one/src/sub/g", user="bob")
+    answer = across.app("MOVE", "/one/src", f"Destination: /{share}/dst", user="alice")
+    assert answer.status == 207
+    failed = multistatus.parse(answer.body)
+    assert [(one.href, one.status) for one in failed] == [("/one/src/sub/g", 423)]
+    assert (target / "dst" / "precious").read_text() == "precious"
+    assert sorted(path.name for path in (across.one / "src").rglob("*")) == ["f", "g", "sub"]
+    assert across.leftovers() == []
+
+
+def test_a_source_that_is_written_meanwhile_is_not_lost(
+    across: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (across.one / "src").write_text("old")
+    real = Section.move
+
+    def written_meanwhile(section: Section, *values: object) -> object:
+        raise AssertionError("a MOVE between file systems is no rename")
+
+    monkeypatch.setattr(Section, "move", written_meanwhile)
+    carry = type(across.app.trees["two"].directory(())).carry
+
+    def carry_then_write(self: object, *values: object) -> None:
+        carry(self, *values)  # type: ignore[arg-type]
+        (across.one / "src").write_text("new content")
+
+    monkeypatch.setattr("davserver.tree.directory.Directory.carry", carry_then_write)
+    assert across.app("MOVE", "/one/src", TO, user="alice").status == 409
+    assert (across.one / "src").read_text() == "new content"
+    assert not (across.two / "dst").exists()
+    assert across.leftovers() == []
+    assert real is not Section.move
+
+
+def test_a_walk_goes_on_around_what_is_locked(across: Place) -> None:
+    plant(across.one)
+    across.app.lock("/one/src/sub/g", user="bob")
+    assert across.app("MOVE", "/one/src", TO, user="alice").status == 207
+    assert (across.two / "dst" / "f").read_text() == "first"
+    assert (across.one / "src" / "sub" / "g").read_text() == "second"
+    assert not (across.one / "src" / "f").exists()
+    assert stat.S_IMODE((across.two / "dst").stat().st_mode) == 0o700
