@@ -82,7 +82,7 @@ def test_an_overwritten_file_keeps_its_extended_attributes(tree: Tree, tmp_path:
         os.setxattr(file, "user.colour", b"blue\0\xff")
         os.setxattr(file, "user.empty", b"")
     except OSError as error:
-        missing(f"the file system has no extended attributes: {error}")
+        lacking(f"the file system has no extended attributes: {error}")
     overwrite(tree, "file")
     assert {name: os.getxattr(file, name) for name in os.listxattr(file)} == {
         "user.colour": b"blue\0\xff",
