@@ -76,8 +76,8 @@ class Writer(Reader, Protocol):
 
 
 class State(Protocol):
-    """A store. Its context managers raise Fault 503 where it is busy too long, and OSError as the
-    disk below it does.
+    """A store. Writers wait for each other; Fault 503 is raised where another program holds the
+    file too long, and OSError as the disk below it does.
     """
 
     def read(self) -> Reader:
