@@ -83,6 +83,7 @@ class _Moving:
         self._target = asked.target
         self._failures: list[Failure] = []
         self._times: dict[Path, int] = {}
+        self._may_undo = False
         self._done: list[tuple[Event, Place, Place]] = []
         self._locks: tuple[Lock, ...] = ()
 
@@ -95,6 +96,7 @@ class _Moving:
             if settled.blocked:
                 return settled, list(settled.blocked)
             aside = self._put_aside(section, settled)
+            self._may_undo = aside is not None
             for place in (self._source, self._target):
                 self._locks += section.reader.locks(place.key, section.now, below=True)
         if not settled.is_collection:
@@ -120,7 +122,7 @@ class _Moving:
                 self._move(place, target)
             else:
                 self._leave(place, target)
-            self._done.append((step.event, place, target))
+            self._remember(step.event, place, target)
             return True
         except (Fault, OSError) as error:
             if step.path != self._source.path and _is_gone(place, error):
@@ -146,7 +148,7 @@ class _Moving:
             except OSError as error:
                 return self._failed(target.path, error)
             section.writer.copy_properties(place.key, target.key)
-        self._done.append((Event.ENTER, place, target))
+        self._remember(Event.ENTER, place, target)
         return members
 
     def _leave(self, place: Place, target: Place) -> None:
@@ -261,6 +263,10 @@ class _Moving:
                 place.share.tree.directory(place.local) as here,
             ):
                 here.resemble(there, there.facts().st_mtime_ns)
+
+    def _remember(self, event: Event, place: Place, target: Place) -> None:
+        if self._may_undo:
+            self._done.append((event, place, target))
 
     def _failed(self, path: Path, error: OSError | Fault) -> bool:
         fault = error if isinstance(error, Fault) else faults.of_system(error)
