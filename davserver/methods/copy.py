@@ -28,7 +28,7 @@ FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.EN
 """Errors after which nothing of a copy is worth keeping."""
 
 THREADS = 2
-APIECE = 256
+APIECE = 64
 """Files that a thread copies at a time; a collection with fewer is copied without any."""
 MOST_JOBS = 8
 """Jobs that may wait for a thread, so that memory does not grow with a collection."""

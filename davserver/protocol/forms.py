@@ -21,8 +21,8 @@ from davserver.protocol.resources import NANO, Stat
 Fields = tuple[str | int, ...]
 """What is known of one member, as text that XML can hold, at the places that `properties` names."""
 
-Entry = tuple[tuple[int, ...], str]
-"""What `stat` said of a member, and the response element that was written for it."""
+Entry = tuple[tuple[int, ...], Stored | None, str]
+"""What `stat` said of a member, what was stored of it, and the response element written for it."""
 
 TOGETHER = 64
 """Response elements that are given out as one piece."""
@@ -94,7 +94,7 @@ class Form:
         known = written.get(key)
         fresh: dict[str, Entry] = {}
         size = sum(map(len, self.asked.names)) + len(setting.base)
-        special = {*setting.stored, *setting.locked}
+        stored, locked = setting.stored, setting.locked
         write = self._writer(setting, entered)
         pieces: list[str] = []
         for name, facts in members:
@@ -106,15 +106,16 @@ class Form:
                 facts.st_dev,
                 facts.st_mode,
             )
+            own = stored.get(name)
             entry = known.get(name)
-            if entry is None or entry[0] != seen or name in special:
-                entry = (seen, write(name, facts))
+            if entry is None or entry[0] != seen or entry[1] != own or name in locked:
+                entry = (seen, own, write(name, facts))
             elif seen[5] & _KIND == _DIRECTORY:
                 entered.append(name)
-            if size < written.most and name not in special:
-                size += len(entry[1])
+            if size < written.most and name not in locked:
+                size += len(entry[2])
                 fresh[name] = entry
-            pieces.append(entry[1])
+            pieces.append(entry[2])
             if len(pieces) == TOGETHER:
                 yield "".join(pieces)
                 pieces.clear()

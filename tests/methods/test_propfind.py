@@ -102,7 +102,7 @@ def test_what_was_written_can_be_shared_by_threads() -> None:
         try:
             for turn in range(2000):
                 key = (number * turn) % 97
-                entries = {str(key): ((key,), "x" * 500)}
+                entries = {str(key): ((key,), None, "x" * 500)}
                 assert written.get(key) in ({}, entries)
                 written.put(key, entries, 500)
         except BaseException as error:

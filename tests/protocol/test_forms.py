@@ -147,7 +147,7 @@ def test_what_is_remembered_is_bounded() -> None:
         setting = Setting(f"/{folder}/", "", SUPPORTEDLOCK)
         assert "".join(form.remembered(members, setting, [], memory)).count("<D:response>") == 30
     held = memory._collections.values()
-    assert sum(len(text) for entries, _ in held for _, text in entries.values()) <= 20_000
+    assert sum(len(text) for entries, _ in held for _, _, text in entries.values()) <= 20_000
     assert len(held) < 20
 
 
