@@ -4,9 +4,7 @@ half a copy (RFC 4918 section 9.8).
 
 import errno
 import logging
-from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from http import HTTPStatus
 
 from davserver.methods import outcome, transfer
@@ -26,12 +24,6 @@ log = logging.getLogger("davserver.storage")
 DEPTHS = frozenset({Depth.ZERO, Depth.INFINITY})
 FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Errors after which nothing of a copy is worth keeping."""
-
-THREADS = 2
-APIECE = 64
-"""Files that a thread copies at a time; a collection with fewer is copied without any."""
-MOST_JOBS = 8
-"""Jobs that may wait for a thread, so that memory does not grow with a collection."""
 
 
 def run(request: Request, shares: Shares) -> Answer:
@@ -121,11 +113,7 @@ def _put_in_place(
 
 
 class _Copying:
-    """The walk that copies a tree to a reserved name beside the destination.
-
-    Large collections are copied by several threads: nearly all of the time goes to the operating
-    system, which can do with each file without the others.
-    """
+    """The walk that copies a tree to a reserved name beside the destination."""
 
     def __init__(self, shares: Shares, asked: Transfer, staged: str, *, deep: bool) -> None:
         self._stamp = shares.stamp
@@ -135,21 +123,15 @@ class _Copying:
         self._staged: Path = (*asked.target.local[:-1], staged)
         self._deep = deep
         self._failures: list[Failure] = []
-        self._crew = ThreadPoolExecutor(THREADS)
-        self._jobs: deque[Future[list[Failure]]] = deque()
 
     def run(self) -> list[Failure]:
         """Gives the members that could not be read, and were left out. Raises OSError where the
         destination cannot take the copy.
         """
         walk = plan.Walk(self._source.path, collection=True)
-        try:
-            while walk.step is not None:
-                entered = walk.step.event is Event.ENTER and self._enter(walk.step.path)
-                walk.answer(entered or True)
-            self._finish(0)
-        finally:
-            self._crew.shutdown(cancel_futures=True)
+        while walk.step is not None:
+            entered = walk.step.event is Event.ENTER and self._enter(walk.step.path)
+            walk.answer(entered or True)
         return self._failures
 
     def _enter(self, path: Path) -> plan.Members | bool:
@@ -169,25 +151,13 @@ class _Copying:
             directory.make(target[-1], self._there.modes.directory, like)
         members = [member for member in members if not paths.reserved(member[:1])]
         files = [name for name, is_collection in members if not is_collection]
-        if len(files) <= APIECE:
-            self._failures += self._copy(path, files)
-        else:
-            for first in range(0, len(files), APIECE):
-                self._finish(MOST_JOBS)
-                some = files[first : first + APIECE]
-                self._jobs.append(self._crew.submit(self._copy, path, some))
+        self._copy(path, files)
         return [member for member in members if member[1]]
 
-    def _finish(self, most: int) -> None:
-        """Wait until at most ``most`` jobs are left. Raises what a job has raised."""
-        while len(self._jobs) > most:
-            self._failures += self._jobs.popleft().result()
-
-    def _copy(self, path: Path, names: Sequence[str]) -> list[Failure]:
-        """Copy files of one collection. Gives those that could not be read."""
-        failures: list[Failure] = []
+    def _copy(self, path: Path, names: Sequence[str]) -> None:
+        """Copy the files of one collection."""
         if not names:
-            return failures
+            return
         with (
             self._here.directory(self._local(path)) as old,
             self._there.directory(self._copied(path)) as new,
@@ -199,14 +169,13 @@ class _Copying:
                     if error.errno in (errno.ELOOP, errno.ENXIO):
                         self._copy_other(path, name, old, new)
                     else:
-                        failures += _left_out((*path, name), error)
+                        self._failures += _left_out((*path, name), error)
                     continue
                 with opened:
                     if opened.is_file:
                         new.copy(opened, name, self._there.modes.file, self._stamp())
                     else:
                         self._copy_other(path, name, old, new)
-        return failures
 
     def _copy_other(self, path: Path, name: str, old: Directory, new: Directory) -> None:
         if self._here.follow and resources.is_link(old.stat(name)):

@@ -6,7 +6,7 @@ from tests.security.inside import Inside
 
 
 def test_a_large_collection_is_copied_whole(tmp_path: Path) -> None:
-    """More files than one thread copies at a time, with collections between them."""
+    """Many files, with collections between them."""
     top = tmp_path / "top"
     for folder in ("src", "src/a", "src/b"):
         (top / folder).mkdir(parents=True)
