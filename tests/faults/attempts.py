@@ -82,6 +82,7 @@ class Attempts:
             for number in filter(step.can_fail_with, errnos[position % turns :: turns]):
                 tried += 1
                 try:
+                    # mypy infers no types for the defaults that bind a lambda to its turn.
                     self.once(lambda n, _, p=position, e=number: e if n == p else 0, number)  # type: ignore[misc]
                 except AssertionError as error:
                     told = str(error).partition("\n")[0]

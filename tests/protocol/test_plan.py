@@ -128,6 +128,7 @@ def test_a_lock_of_an_unmapped_url_may_be_made_where_a_file_may() -> None:
         (subject("/a/"), 409),
         (subject(facts=LINK), 403),
     ):
+        # mypy infers no types for the default that binds the lambda to its turn.
         assert status(lambda at=at: plan.lock_unmapped(at)) == expected  # type: ignore[misc]
 
 
