@@ -238,9 +238,12 @@ class Shares:
             return section.writer.add_intent(intent)
 
     def release(self, claim: Intent) -> None:
-        """Forget an intent that has come to nothing. Where that fails, its owner's end does it."""
+        """End what was claimed, however it has ended. Where that fails, whoever comes after the
+        end of its owner does it.
+        """
         with suppress(OSError, Fault), self._section() as section:
-            section.writer.remove_intent(claim.id)
+            if any(intent.id == claim.id for intent in section.writer.intents()):
+                recovery.recover(section, claim)
 
     @contextmanager
     def staging(
