@@ -59,6 +59,8 @@ def measured(
 ) -> Iterator[Row]:
     """Compare ours with each peer under one workload, both started anew for each comparison."""
     for peer in beside:
+        if peer.only and workload.name not in peer.only:
+            continue
         if why := peer.missing() or peer.lacks.get(workload.name, ""):
             yield Row(workload.name, workload.title, peer.name, None, f"skipped: {why}")
             continue
