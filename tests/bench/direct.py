@@ -25,11 +25,13 @@ Enter = Callable[[], AbstractContextManager[object]]
 @contextlib.contextmanager
 def opened(root: Path, state: Path) -> Iterator[Shares]:
     """One share, at `/`."""
-    store = SqliteState(state)
-    tree = Tree(str(root))
+    store = SqliteState(state, durable=False)
+    tree = Tree(str(root), durable=False)
+    shares = Shares([Share("", tree)], store, time.time_ns)
     try:
-        yield Shares([Share("", tree)], store, time.time_ns)
+        yield shares
     finally:
+        shares.close()
         tree.close()
         store.close()
 

@@ -148,8 +148,10 @@ def saying(raw: bytes) -> Iterator[int]:
         def handle(self) -> None:
             while self.rfile.readline().strip():
                 pass
-            for number in range(len(raw)):
-                self.wfile.write(raw[number : number + 1])
+            # Whoever has heard enough hangs up.
+            with contextlib.suppress(ConnectionError):
+                for number in range(len(raw)):
+                    self.wfile.write(raw[number : number + 1])
 
     with ThreadingHTTPServer((HOST, 0), Raw) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

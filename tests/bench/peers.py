@@ -27,6 +27,7 @@ START, END = 30.0, 15.0
 PROGRAMS = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 # Debian's account for web servers: Apache refuses to serve as root.
 PLAIN_USER = "www-data"
+RENAME, SYNC = ("--durability", "rename"), ("--durability", "sync")
 NGINX_MODULE = Path("/usr/lib/nginx/modules/ngx_http_dav_ext_module.so")
 
 
@@ -75,7 +76,7 @@ def ours(options: Sequence[str] = ()) -> Peer:
 @contextlib.contextmanager
 def durable(place: Path) -> Iterator[Server]:
     """Our own server with the durability that no other has: its answer waits for the disk."""
-    with ours(["--durability", "sync"]).serve(place) as server:
+    with ours(SYNC).serve(place) as server:
         yield replace(server, name="davserver-sync")
 
 
@@ -237,7 +238,7 @@ PEERS: Mapping[str, Peer] = {
         ),
         Peer(
             "davserver-sync",
-            lambda: "davserver with durability sync",
+            lambda: f"davserver {' '.join(SYNC)}",
             lambda: "",
             durable,
             only=frozenset({"puts", "overputs", "copy", "delete", "move"}),
