@@ -20,8 +20,8 @@ def test_the_command_measures_every_figure(
     assert inside.main([*size, "--plain", "--image-dir", str(tmp_path)]) == 0
 
     rows = [line.strip("|").split("|") for line in capsys.readouterr().out.splitlines()[4:]]
-    assert [cells[6].strip() for cells in rows[:3]] == ["10", "10", "20"]
-    assert all(float(cells[4]) > 0 for cells in rows[:4])
+    assert [cells[7].strip() for cells in rows[:3]] == ["10", "10", "20"]
+    assert all(float(cells[5]) > 0 for cells in rows[:4])
     assert len(rows) == 5
     assert list(tmp_path.iterdir()) == []
 
