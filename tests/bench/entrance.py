@@ -9,16 +9,17 @@ import threading
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.direct import Enter, opened
 
 PROCESSES, THREADS = 2, 8
-TOGETHER = 1.0
-"""Seconds until every process is up, and all begin."""
+PATIENCE = 60.0
+"""Seconds for all processes to be up, and for their visits to arrive."""
 
 
 class Visit(NamedTuple):
@@ -34,20 +35,27 @@ class Visit(NamedTuple):
 
 def crowded(root: Path, state: Path, seconds: float) -> list[Visit]:
     """Let all threads in all processes enter sections as fast as they can."""
-    begin = time.monotonic() + TOGETHER
-    end = begin + seconds
-    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
-        asked = [pool.submit(_crowd, root, state, begin, end) for _ in range(PROCESSES)]
-        return [visit for each in asked for visit in each.result()]
+    context = get_context("spawn")
+    meeting, told = context.Barrier(PROCESSES), context.Queue()
+    given = (root, state, seconds, meeting, told)
+    crowd = [context.Process(target=_crowd, args=given) for _ in range(PROCESSES)]
+    for process in crowd:
+        process.start()
+    try:
+        return [visit for _ in crowd for visit in told.get(timeout=2 * PATIENCE + seconds)]
+    finally:
+        for process in crowd:
+            process.join(PATIENCE)
+            process.kill()
 
 
-def together(enter: Enter, threads: int, begin: float, end: float) -> list[Visit]:
-    """Let threads of this process enter from ``begin`` to ``end``, on the monotonic clock."""
+def together(enter: Enter, threads: int, seconds: float) -> list[Visit]:
+    """Let threads of this process enter as fast as they can, at least once each."""
     visits: list[list[Visit]] = [[] for _ in range(threads)]
+    end = time.monotonic() + seconds
 
     def run(own: list[Visit]) -> None:
-        time.sleep(max(0, begin - time.monotonic()))
-        while time.monotonic() < end:
+        while not own or time.monotonic() < end:
             asked = time.monotonic()
             with enter():
                 own.append(Visit(asked, time.monotonic()))
@@ -68,6 +76,9 @@ def passed(visits: Sequence[Visit]) -> list[int]:
     ]
 
 
-def _crowd(root: Path, state: Path, begin: float, end: float) -> list[Visit]:
+def _crowd(
+    root: Path, state: Path, seconds: float, meeting: Barrier, told: "Queue[list[Visit]]"
+) -> None:
     with opened(root, state) as shares:
-        return together(shares.section, THREADS // PROCESSES, begin, end)
+        meeting.wait(PATIENCE)
+        told.put(together(shares.section, THREADS // PROCESSES, seconds))
