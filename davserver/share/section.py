@@ -291,8 +291,6 @@ class Section(View):
                     new_time=self._wanted_time(times[-1]),
                 )
             )
-        if not Stamp(kind=self.writer.properties(place.key).kind).fits(facts):
-            self.writer.remove_properties(place.key)
         for change in changes:
             if change.name == LAST_MODIFIED:
                 continue
@@ -431,6 +429,7 @@ def _forget_replaced(writer: Writer, intent: Intent) -> None:
     """A lock on the place itself stays, where something was there to be locked."""
     writer.remove_properties(intent.target)
     writer.remove_locks(intent.target, at=intent.replaced == UNKNOWN)
+    writer.restamp(intent.target, intent.moved, intent.replaced.kind)
 
 
 def _moved(writer: Writer, intent: Intent) -> None:

@@ -142,10 +142,14 @@ class Writer(Reader, Protocol):
         """Let all locks at and below a path follow it to another."""
 
     def copy_properties(self, source: Path, target: Path, stamp: Stamp = UNKNOWN) -> None:
-        """Copy the dead properties of one resource to another, with this stamp, that has none."""
+        """Copy the dead properties of one resource to another, with this stamp, that has none.
+        Those of another kind of resource, which has vanished from there, are left out.
+        """
 
-    def restamp(self, path: Path, stamp: Stamp) -> None:
-        """The rows of a path are now those of another resource."""
+    def restamp(self, path: Path, stamp: Stamp, was: int = 0) -> None:
+        """The rows of a path are now those of another resource, of the same kind or of one that
+        ``was``. Those of any other kind, which has vanished from there, are gone.
+        """
 
     def add_intent(self, intent: Intent) -> Intent:
         """Keep an intent of this process. Gives it with its number."""

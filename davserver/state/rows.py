@@ -197,14 +197,18 @@ class WritableRows(Rows):
 
     def copy_properties(self, source: Path, target: Path, stamp: Stamp = UNKNOWN) -> None:
         self._run(
-            f"INSERT INTO property SELECT ?, ?, property, value, ?, ?, ? FROM property WHERE {_AT}",
+            "INSERT INTO property SELECT ?, ?, property, value, ?, ?, ? FROM property"
+            f" WHERE {_AT} AND (? IN (0, kind) OR kind = 0)",
             *keys.place(target),
             *_stamp(stamp),
             *keys.place(source),
+            stamp.kind,
         )
 
-    def restamp(self, path: Path, stamp: Stamp) -> None:
+    def restamp(self, path: Path, stamp: Stamp, was: int = 0) -> None:
         for table in ("lock", "property"):
+            query = f"DELETE FROM {table} WHERE {_AT} AND kind NOT IN (0, ?)"
+            self._run(query, *keys.place(path), was or stamp.kind)
             query = f"UPDATE {table} SET inode = ?, born = ?, kind = ? WHERE {_AT}"
             self._run(query, *_stamp(stamp), *keys.place(path))
 
