@@ -117,9 +117,7 @@ def _unclean(world: World) -> str:
 
 def _differences(wanted: World, seen: World) -> str:
     paths = {*wanted.things, *seen.things}
-    found = [
-        "/".join(path) for path in paths if wanted.things.get(path) != seen.things.get(path)
-    ]
+    found = ["/".join(path) for path in paths if wanted.things.get(path) != seen.things.get(path)]
     if sorted(wanted.locks.values()) != sorted(seen.locks.values()):
         found.append("locks")
     return ", ".join(sorted(found))
@@ -147,6 +145,5 @@ def _halves(case: Case, old: World, new: World, seen: World) -> list[str]:
             found.append(f"{path} has arrived otherwise")
     allowed = {*old.things, *new.things}
     found += [f"{path} is new" for path in seen.things if path not in allowed]
-    kept = {token: path for token, path in new.locks.items()}
-    found += [f"the lock {token} is lost" for token in kept if token not in seen.locks]
+    found += [f"the lock {token} is lost" for token in new.locks if token not in seen.locks]
     return found

@@ -120,4 +120,3 @@ def forked(do: Callable[[], int]) -> int:
             os._exit(code)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status)
-

@@ -205,6 +205,7 @@ class Ground:
 
 def asking(shares: Shares) -> Callable[..., int]:
     """Gives what sends a request to shares, and gives the status."""
+
     def ask(method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> int:
         environ: dict[str, Any] = {
             "REQUEST_METHOD": method,
