@@ -167,7 +167,9 @@ class Writer(Reader, Protocol):
         """Whether an intent is somebody else's to finish: its owner is dead or has failed."""
 
     def attempt(self) -> AbstractContextManager[None]:
-        """Changes within are taken back where an exception leaves it."""
+        """Changes within, since the last `commit`, are taken back where an exception leaves it.
+        Attempts are not nested.
+        """
 
 
 Settle = Callable[[Writer], None]

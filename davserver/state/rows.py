@@ -146,6 +146,7 @@ class WritableRows(Rows):
         self._owners = owners
         self.has_intended = False
         """Whether an intent has been kept, so that a failure leaves something to settle."""
+        self._is_trying = False
 
     def add_lock(self, lock: Lock) -> None:
         self._run(
@@ -233,6 +234,8 @@ class WritableRows(Rows):
         with self._translated():
             self._connection.execute("COMMIT")
             self._connection.execute("BEGIN IMMEDIATE")
+            if self._is_trying:
+                self._connection.execute("SAVEPOINT attempt")
 
     def is_orphan(self, intent: Intent) -> bool:
         return not intent.lasts or not self._owners.is_alive(intent.owner)
@@ -247,12 +250,15 @@ class WritableRows(Rows):
     @contextmanager
     def attempt(self) -> Iterator[None]:
         self._run("SAVEPOINT attempt")
+        self._is_trying = True
         try:
             yield
         except BaseException:
             self._run("ROLLBACK TO attempt")
             self._run("RELEASE attempt")
             raise
+        finally:
+            self._is_trying = False
         self._run("RELEASE attempt")
 
     def _move(self, table: str, source: Path, target: Path) -> None:
