@@ -176,7 +176,8 @@ class Shares:
         own = claim.id if claim is not None else 0
         found = [intent for intent in section.writer.intents() if intent.id != own]
         orphans = [intent for intent in found if section.writer.is_orphan(intent)]
-        for intent in orphans:
+        # The youngest first: it may be a step of an older one.
+        for intent in reversed(orphans):
             try:
                 with section.writer.attempt():
                     recovery.recover(section, intent)
