@@ -407,10 +407,16 @@ def test_an_intent_comes_back_as_it_was(stores: Stores) -> None:
     read, write = stores
     given = []
     for number, operation in enumerate(Operation):
-        paths = [ODD[(number + shift) % len(ODD)] for shift in range(5)]
+        source, target, staged, aside, displaced = (
+            ODD[(number + shift) % len(ODD)] for shift in range(5)
+        )
         intent = Intent(
             operation,
-            *paths,
+            source,
+            target,
+            staged,
+            aside,
+            displaced,
             moved=COLLECTION,
             left=OTHER_FILE,
             replaced=UNKNOWN,

@@ -103,7 +103,7 @@ class Crashes:
         elif code != KILLED and seen.stored != new.stored:
             found.append(f"it was answered, and is not done: {_differences(new, seen)}")
         elif self.case.walks:
-            found += _halves(self.case, old, new, seen)
+            found += halves(self.case, old, new, seen)
         elif seen.stored not in (old.stored, new.stored):
             was, will = _differences(old, seen), _differences(new, seen)
             found.append(f"neither the old state ({was}) nor the new one ({will})")
@@ -123,7 +123,7 @@ def _differences(wanted: World, seen: World) -> str:
     return ", ".join(sorted(found))
 
 
-def _halves(case: Case, old: World, new: World, seen: World) -> list[str]:
+def halves(case: Case, old: World, new: World, seen: World) -> list[str]:
     """What is wrong with a walk that was ended: each member is whole, and in one place; what was
     in nobody's way is where it was.
     """

@@ -11,7 +11,6 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from davserver.state import sqlite
 from davserver.tree import directory
 
 ENDED, KILLED, KILLED_LATER, FAILED = 0, 9, 10, 11
@@ -77,7 +76,7 @@ class Dying:
         def connect(*values: Any, **named: Any) -> sqlite3.Connection:
             return connecting(*values, factory=Connection, **named)
 
-        sqlite.sqlite3.connect = connect  # type: ignore[assignment]
+        sqlite3.connect = connect  # type: ignore[assignment]
 
     def _counted(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*values: Any, **named: Any) -> Any:

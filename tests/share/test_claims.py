@@ -236,9 +236,9 @@ def test_two_copies_of_one_tree_do_not_wait_for_each_other(
     seen = ground.seen()
     assert seen.is_clean
     for name in ("x", "y"):
-        for path, one in at(("one", "into", name), TREE).items():
-            assert seen.things[path].content == one.content
-            assert seen.things[path].properties == one.properties
+        for path, wanted in at(("one", "into", name), TREE).items():
+            assert seen.things[path].content == wanted.content
+            assert seen.things[path].properties == wanted.properties
 
 
 def test_a_dead_owners_claim_is_finished_instead_of_waited_for(
@@ -285,7 +285,12 @@ def test_a_file_on_its_way_to_another_file_system_stays_the_same(
     moving = threading.Event()
     over = threading.Event()
 
-    with ground.served(pause=lambda _: (moving.set(), over.wait(60))) as shares:
+    def pause(seconds: float) -> None:
+        del seconds
+        moving.set()
+        over.wait(60)
+
+    with ground.served(pause=pause) as shares:
 
         def put() -> None:
             statuses.append(asking(shares)("PUT", "/one/src/a", {}, b"too late"))

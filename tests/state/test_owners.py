@@ -67,7 +67,7 @@ def test_who_is_buried_while_he_is_made_is_made_again(
     """Between the making of a file and its lock somebody may take it for one of the dead."""
     digger = Owners(tmp_path / "owners")
     real = fcntl.flock
-    burials = []
+    burials: list[int] = []
 
     def late(descriptor: int, operation: int) -> None:
         if operation == fcntl.LOCK_EX and len(burials) < 3:
