@@ -59,6 +59,8 @@ class Section(View):
         """Let finished content take the place of a file, whose dead properties and locks stay."""
         if self.writer.has_rows(place.key, below=False):
             self.writer.restamp(place.key, upload.stamp())
+            # Before the content: that cannot be taken back.
+            self.writer.commit()
         directory = self.names.changing(place)
         way = self.names.way(place)
         if upload.name is not None or way is not None:
@@ -69,7 +71,7 @@ class Section(View):
                 if error.errno != errno.EXDEV:
                     raise
         own = names.beside(place)
-        intent = self._intend(Intent(Operation.STAGE, own.key))
+        intent = self._intend(Intent(Operation.STAGE, own.key, place.key, moved=upload.stamp()))
         upload.enter(own.name)
         directory.replace(own.name, directory, place.name)
         self.writer.remove_intent(intent.id)

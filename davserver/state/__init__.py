@@ -36,7 +36,9 @@ class Operation(StrEnum):
     WALK = "walk"
     """``source`` goes member by member, to ``target`` if there is one."""
     STAGE = "stage"
-    """What has the reserved name ``source`` is on its way to another name."""
+    """What has the reserved name ``source`` is on its way to another name, if it is known to
+    ``target``.
+    """
     DISCARD = "discard"
     """What has the reserved name ``source`` is needed no longer."""
 

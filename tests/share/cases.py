@@ -174,9 +174,10 @@ WALKS = [
 
 PLAIN = Way("a file system that can do all")
 POOR = Way("no trash, no unnamed files, no flags", trash=False, unnamed=False, flags=False)
+UNTRASHED = Way("no trash", trash=False)
 WAYS = (
     PLAIN,
-    Way("no trash", trash=False),
+    UNTRASHED,
     Way("no unnamed files", unnamed=False),
     Way("no flags of renameat2", flags=False),
     POOR,

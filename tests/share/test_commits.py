@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.share.cases import ACROSS, HERE, PLAIN, POOR, WALKS, Case
+from tests.share.cases import ACROSS, HERE, PLAIN, POOR, UNTRASHED, WALKS, Case
 from tests.share.conftest import Make
 from tests.share.crashes import halves
 from tests.share.ground import Ground, Way, World, asking
@@ -99,7 +99,7 @@ def check(case: Case, status: int, old: World, new: World, seen: World) -> None:
         assert seen.stored in allowed
 
 
-WAYS = pytest.mark.parametrize("way", [PLAIN, POOR], ids=lambda way: way.name)
+WAYS = pytest.mark.parametrize("way", [PLAIN, UNTRASHED, POOR], ids=lambda way: way.name)
 
 
 @WAYS
