@@ -68,7 +68,7 @@ class Section(View):
                 upload.replace(directory, place.name, way)
                 return
             except OSError as error:
-                if error.errno != errno.EXDEV:
+                if error.errno not in (errno.EXDEV, errno.ENOENT):
                     raise
         own = names.beside(place)
         intent = self._intend(Intent(Operation.STAGE, own.key, place.key, moved=upload.stamp()))

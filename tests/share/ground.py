@@ -17,7 +17,7 @@ from davserver.share import Share
 from davserver.shares import Shares
 from davserver.state import keys
 from davserver.state.sqlite import SqliteState
-from davserver.tree import Directory, Tree
+from davserver.tree import Directory, Tree, mounts
 
 START = 1_767_225_600 * 10**9
 """The time of the server, which stands still: two runs of one request date alike."""
@@ -110,11 +110,7 @@ class Ground:
     def build(self, world: World) -> None:
         """Clear all and make a world."""
         for root in self.roots.values():
-            for entry in os.scandir(root):
-                if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path)
-                else:
-                    os.unlink(entry.path)
+            clear(root)
         with closing(sqlite3.connect(self.file)) as database, database:
             tables = database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
             for (table,) in tables.fetchall():
@@ -123,7 +119,7 @@ class Ground:
         for path in sorted(world.things):
             thing, real = world.things[path], self.real(path)
             if thing.content is None:
-                real.mkdir()
+                real.mkdir(exist_ok=True)
             else:
                 real.write_bytes(thing.content)
                 os.utime(real, ns=(thing.time or START, thing.time or START))
@@ -201,6 +197,18 @@ class Ground:
             if found[: len(base)] == base:
                 return (share, *found[len(base) :])
         raise AssertionError(f"a row outside of the shares: {found}")
+
+
+def clear(folder: FilePath) -> None:
+    """Remove all that is in a folder, but for mount points."""
+    points = {mount.point for mount in mounts.table()}
+    for path in folder.iterdir():
+        if path.resolve() in points:
+            clear(path)
+        elif path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def asking(shares: Shares) -> Callable[..., int]:

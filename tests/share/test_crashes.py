@@ -1,15 +1,20 @@
 """A process that is killed at any step leaves all of the old or all of the new."""
 
+import os
+import subprocess
 from dataclasses import replace
+from pathlib import Path as FilePath
 
 import pytest
 
+from davserver.protocol.paths import Path
 from davserver.share import Section, recovery
 from davserver.state import Intent
+from tests.running import lacking
 from tests.share.cases import ACROSS, HERE, PLAIN, POOR, WALKS, WAYS, Case
 from tests.share.conftest import Make
 from tests.share.crashes import Crashes
-from tests.share.ground import Way
+from tests.share.ground import Way, World
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
@@ -53,6 +58,41 @@ def test_a_kill_at_any_step_of_the_recovery(here: Make, case: Case, way: Way) ->
     crashes = Crashes(here(way), case)
     crashes.all(twice=True)
     assert crashes.recoveries > 0
+
+
+@pytest.mark.parametrize("name", ["PUT over a file with rows", "PUT over a file", "DELETE a tree"])
+def test_a_kill_at_any_step_below_a_bind_mount(here: Make, memory: FilePath, name: str) -> None:
+    """It looks like one file system, and the trash cannot be reached from there."""
+    elsewhere = memory / "elsewhere"
+    elsewhere.mkdir()
+    ground = here(PLAIN)
+    case = _named(HERE, name)
+    mounted = Case(
+        name,
+        _below(case.world, "point"),
+        case.method,
+        ("one", "point", *case.source[1:]),
+        case.status,
+        case.headers,
+        case.body,
+    )
+    point = ground.real(("one", "point"))
+    point.mkdir()
+    command = ["mount", "--bind", str(elsewhere), str(point)]
+    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+        lacking("this user may not mount")
+    try:
+        assert Crashes(ground, mounted).all() > 0
+    finally:
+        subprocess.run(["umount", str(point)], check=True)
+
+
+def _below(world: World, point: str) -> World:
+    def inner(path: Path) -> Path:
+        return (path[0], point, *path[1:])
+
+    things = {inner(path): thing for path, thing in world.things.items()}
+    return World(things, {token: inner(path) for token, path in world.locks.items()})
 
 
 def _named(cases: list[Case], name: str) -> Case:
