@@ -102,6 +102,8 @@ class Shares:
         self._dated = 0
         self._dating = threading.Lock()
         self._stuck: set[str] = set()
+        self._given_up: set[int] = set()
+        """The intents of this process that it could not end."""
         for share in shares:
             share.tree.make_room = self.make_room
 
@@ -193,8 +195,13 @@ class Shares:
         """Finish what nobody else will, and tell whether nothing is in the way."""
         own = claim.id if claim is not None else 0
         found = [intent for intent in section.writer.intents() if intent.id != own]
-        orphans = [intent for intent in found if section.writer.is_orphan(intent)]
-        for intent in orphans:
+        orphans = [
+            intent
+            for intent in found
+            if intent.id in self._given_up or section.writer.is_orphan(intent)
+        ]
+        # The youngest first: it may be a step of an older one.
+        for intent in reversed(orphans):
             try:
                 with section.writer.attempt():
                     recovery.recover(section, intent)
@@ -238,12 +245,12 @@ class Shares:
             return section.writer.add_intent(intent)
 
     def release(self, claim: Intent) -> None:
-        """End what was claimed, however it has ended. Where that fails, whoever comes after the
-        end of its owner does it.
-        """
-        with suppress(OSError, Fault), self._section() as section:
-            if any(intent.id == claim.id for intent in section.writer.intents()):
+        """End an intent that lasted. Where that fails, the next section does it."""
+        try:
+            with self._section() as section:
                 recovery.recover(section, claim)
+        except (OSError, Fault):
+            self._given_up.add(claim.id)
 
     @contextmanager
     def staging(
@@ -266,19 +273,19 @@ class Shares:
         try:
             yield claim, staged
         finally:
-            with suppress(OSError, Fault):
-                self._drop(claim, staged)
+            self._drop(claim, staged)
             self.wake()
 
     def _drop(self, claim: Intent, staged: Place) -> None:
         """Discard what was built, if it did not come to its place."""
-        if all(intent.id != claim.id for intent in self.state.read().intents()):
-            return
-        errors = self._discard(staged)
-        with self._section() as section:
-            if errors:
-                section.discard_later(staged.key)
-            section.writer.remove_intent(claim.id)
+        try:
+            kept = self.state.read().intents()
+        except (OSError, Fault):
+            kept = (claim,)
+        # Whose names have begun to change is finished by whoever comes next.
+        if any(intent.id == claim.id and intent.lasts for intent in kept):
+            self._discard(staged)
+            self.release(claim)
 
     def make_durable(self, *places: Place) -> None:
         """Let all that many sections have changed survive a loss of power. Raises Fault 500."""

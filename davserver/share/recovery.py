@@ -107,8 +107,10 @@ def _walk(section: Section, intent: Intent) -> bool:
 
 def _stage(section: Section, intent: Intent) -> bool:
     _place(section, intent.source)
+    has_arrived = intent.moved.is_of(_at(section, intent.target))
     section.discard_later(intent.source)
-    return _drop(section, intent)
+    _drop(section, intent)
+    return has_arrived
 
 
 def _keep(section: Section, intent: Intent) -> bool:
