@@ -11,7 +11,8 @@ from davserver.config import ConfigError, Settings
 from davserver.protocol.faults import Fault
 from davserver.share import Share
 from davserver.shares import Limits, Shares
-from davserver.state.sqlite import SqliteState, UnknownSchema
+from davserver.state.schema import UnknownSchema
+from davserver.state.sqlite import SqliteState
 from davserver.tree import Modes, Tree, mounts
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")

@@ -46,7 +46,7 @@ def run(settings: Settings) -> int:
                 f"{settings.host}:{settings.port}: cannot listen there: {_reason(error)}. "
                 "Is another server running? --port 0 finds a free port."
             ) from error
-        _recover(shares, state.file)
+        _recover(shares)
         upkeep = Upkeep(shares)
         try:
             upkeep.start()
@@ -61,15 +61,9 @@ def run(settings: Settings) -> int:
     return 0 if stopped else 1
 
 
-def _recover(shares: Shares, file: Path) -> None:
+def _recover(shares: Shares) -> None:
     """Finish what was under way when a server ended, and say what cannot be promised."""
     if shares.state.damage:
-        log.error(
-            "%s is %s: everything can be read, nothing can be changed. "
-            "davserver check says what to do.",
-            shown(file),
-            shares.state.damage,
-        )
         return
     try:
         shares.recover()
