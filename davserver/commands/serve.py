@@ -46,6 +46,7 @@ def run(settings: Settings) -> int:
                 f"{settings.host}:{settings.port}: cannot listen there: {_reason(error)}. "
                 "Is another server running? --port 0 finds a free port."
             ) from error
+        _survey(settings, state.file)
         _recover(shares)
         upkeep = Upkeep(shares)
         try:
@@ -61,8 +62,22 @@ def run(settings: Settings) -> int:
     return 0 if stopped else 1
 
 
+def _survey(settings: Settings, file: Path) -> None:
+    """Say what the file systems can do, and which of them cannot keep what is promised."""
+    try:
+        grounds = opening.survey(settings, file)
+    except OSError as error:
+        log.error("cannot look at the file systems: %r", error)
+        return
+    for ground in grounds:
+        how = ground.features.denied or ground.features.strategy()
+        log.info("%s (%s): %s", shown(ground.mount.point), ground.mount.type, how)
+        if ground.breach and settings.durability == "sync":
+            log.warning("%s", ground.warning)
+
+
 def _recover(shares: Shares) -> None:
-    """Finish what was under way when a server ended, and say what cannot be promised."""
+    """Finish what was under way when a server ended."""
     if shares.state.damage:
         return
     try:
