@@ -42,6 +42,14 @@ def state_file(settings: Settings) -> Path:
     return Path(home) / "davserver" / f"{name}.db"
 
 
+def no_state(settings: Settings) -> str:
+    """The sentence for what needs a state where there is none."""
+    return (
+        f"{shown(state_file(settings))}: there are no locks and properties yet. Is it another "
+        "file (--state), or are other directories served?"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """A file system that is served or holds the state, and what was found out ``at`` a directory of

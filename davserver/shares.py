@@ -347,6 +347,10 @@ class Shares:
         with suppress(OSError, Fault):
             self._remove_trash()
 
+    def is_fixed(self, share: Share) -> bool:
+        """Whether nothing can be changed in a share."""
+        return share.read_only or bool(self.state.damage)
+
     def resolve(self, path: Path) -> Place | None:
         """The place of a path, or None above and beside the shares."""
         if "" in self.all:

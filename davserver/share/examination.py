@@ -1,6 +1,6 @@
 """Compares rows with trees, and finds what does not fit together. Nothing is changed by it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,6 +10,9 @@ from davserver.protocol.resources import Stamp
 from davserver.share.place import Place, Share, holding
 from davserver.state import Intent, Reader
 from davserver.tree import TRASH, features
+
+LOOKS = 3
+"""How often something must look wrong, where a server may be just about to be done with it."""
 
 
 class Trouble(StrEnum):
@@ -29,6 +32,8 @@ class Trouble(StrEnum):
     """It has a reserved name, and nobody needs it."""
     TRASH = "trash"
     """It was removed, and is still there."""
+    STUCK = "stuck"
+    """It should be removed, and cannot be."""
     UNFINISHED = "unfinished"
     """A server has ended in the middle of an operation on it."""
 
@@ -58,6 +63,19 @@ def examine(shares: Sequence[Share], reader: Reader, is_orphan: IsOrphan) -> lis
     order when others' unfinished operations are finished.
     """
     return _Examination(shares, reader, is_orphan).findings()
+
+
+def lasting(look: Callable[[], list[Finding]], pause: Callable[[], object]) -> list[Finding]:
+    """The troubles that every one of some looks finds: what a server is just about to be done with
+    is none.
+    """
+    found = look()
+    for _ in range(LOOKS - 1):
+        if found:
+            pause()
+            again = set(look())
+            found = [one for one in found if one in again]
+    return found
 
 
 def is_needed(key: Path, intents: Sequence[Intent]) -> bool:
@@ -180,11 +198,3 @@ class _Examination:
 def _about(intent: Intent) -> list[Path]:
     paths = (intent.source, intent.target, intent.staged, intent.aside, intent.displaced)
     return [path for path in paths if path]
-
-
-def tally(findings: Sequence[Finding]) -> Mapping[Trouble, int]:
-    """How many there are of each trouble."""
-    found: dict[Trouble, int] = {}
-    for one in findings:
-        found[one.trouble] = found.get(one.trouble, 0) + 1
-    return found

@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
-from davserver.state import copying, schema
+from davserver.state import Operation, copying, errors, schema
 from davserver.state.gate import Gate
 from davserver.state.owners import living
 from davserver.state.pages import Pages, Row, Value
@@ -59,14 +59,20 @@ def _salvage(file: FilePath) -> Salvage:
     part = copying.beside(file)
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     try:
-        counts = _fill(part, file)
+        try:
+            counts = _fill(part, file)
+        except sqlite3.Error as error:
+            raise errors.translated(error) from error
         copying.sync(part)
         aside = _aside(file)
         # The log first: beside the new store it would be taken for that one's.
         for end in ("-wal", "-shm"):
             with suppress(FileNotFoundError):
                 os.rename(f"{file}{end}", f"{aside}{end}")
-        os.rename(file, aside)
+        try:
+            os.link(file, aside)
+        except OSError:
+            os.rename(file, aside)
         os.rename(part, file)
         copying.sync(file.parent)
     finally:
@@ -151,4 +157,6 @@ def _fitting(table: str, values: tuple[Value, ...]) -> tuple[Value, ...] | None:
             whole[number] = float(value)
         elif not isinstance(value, kind):
             return None
+    if table == "intent" and whole[3] not in set(Operation):
+        return None
     return tuple(whole)
