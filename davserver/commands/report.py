@@ -47,7 +47,7 @@ class Report:
             found = ground.features
             uses = ["shares"] if ground.serves else []
             uses += ["state"] if ground.has_state else []
-            self.say(f"{ground.mount.point} ({ground.mount.type}; {', '.join(uses)})")
+            self.say(f"file system: {ground.mount.point} ({ground.mount.type}; {', '.join(uses)})")
             if found.denied:
                 self.say(f"  not tried: {found.denied}")
             else:
@@ -82,9 +82,9 @@ class Report:
             if told[one.trouble] > MOST:
                 self.is_wrong = self.is_wrong or one.is_wrong
             elif one.trouble is Trouble.REPLACED:
-                self.say(f"{shown_path(one.key)}: {sentence(one)}")
+                self.say(f"note: {shown_path(one.key)}: {sentence(one)}")
             elif one.trouble is Trouble.TRASH and is_served:
-                self.say(f"{shown_path(one.key)}: was removed, and is being discarded")
+                self.say(f"note: {shown_path(one.key)}: was removed, and is being discarded")
             else:
                 self._can_repair = True
                 self.wrong(f"{shown_path(one.key)}: {sentence(one)}")

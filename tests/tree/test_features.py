@@ -58,7 +58,7 @@ def test_probing_leaves_nothing(tmp_path: FilePath) -> None:
     assert found.links
     assert found.syncs_directories
     assert not list(tmp_path.iterdir())
-    assert (tmp_path.stat().st_atime_ns, tmp_path.stat().st_mtime_ns) == (1, 2)
+    assert tmp_path.stat().st_mtime_ns == 2
 
 
 def test_ext4(mounted: Mounted) -> None:
