@@ -159,14 +159,19 @@ def inspected(settings: Settings) -> Iterator[tuple[list[Share], Inspection]]:
         yield shares, inspection
 
 
-def open_state(file: Path, *, durable: bool) -> SqliteState:
-    """Raises ConfigError where it cannot be used."""
+def require_local(file: Path) -> None:
+    """Raises ConfigError where other machines may write to the file too."""
     where = mounts.holding(PurePath(os.path.realpath(file)))
     if where.type in NETWORK:
         raise ConfigError(
-            f"{file}: lies on a network file system ({where.type}), where locks and properties are "
-            "not safe: name a file on a disk of this machine with --state."
+            f"{shown(file)}: lies on a network file system ({where.type}), where locks and "
+            "properties are not safe: name a file on a disk of this machine with --state."
         )
+
+
+def open_state(file: Path, *, durable: bool) -> SqliteState:
+    """Raises ConfigError where it cannot be used."""
+    require_local(file)
     try:
         return SqliteState(file, durable=durable)
     except (OSError, UnknownSchema, Fault) as error:

@@ -23,6 +23,7 @@ def run(settings: Settings, repair: bool = False) -> int:
     """
     told = Report()
     file = opening.state_file(settings)
+    opening.require_local(file)
     try:
         told.grounds(opening.survey(settings, file), settings.durability)
     except OSError as error:

@@ -33,6 +33,9 @@ def translated(error: sqlite3.Error) -> faults.Fault | OSError:
     if code in _DAMAGED:
         return faults.damaged_state(_DAMAGED[code])
     number = _ERRNO.get(code, errno.EIO)
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHMSIZE:
+        # There is no room for the index of the log.
+        number = errno.ENOSPC
     return OSError(number, os.strerror(number))
 
 

@@ -5,6 +5,7 @@ server has open is read through the files that are there; one that nobody has op
 it could not change, or where a server was killed over it, from a copy.
 """
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -35,7 +36,10 @@ class Inspection:
         self.damage = ""
         self.version = 0
         self._held = ExitStack()
-        file.stat()
+        # SQLite would say of any of them that it cannot open the file.
+        os.close(os.open(file, os.O_RDONLY | os.O_CLOEXEC))
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         try:
             self.owners = living(FilePath(f"{file}-owners"))
             self._connection = self._held.enter_context(_closing(self._connect()))

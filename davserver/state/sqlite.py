@@ -107,14 +107,6 @@ class SqliteState:
         with self._translated():
             copying.copy(self._connection(), file)
 
-    def complaints(self) -> list[str]:
-        """What a whole examination of the database finds wrong. Raises OSError."""
-        if self._damage:
-            return [self._damage]
-        with self._translated():
-            rows = self._connection().execute("PRAGMA integrity_check(20)").fetchall()
-        return [line for (line,) in rows if line != "ok"]
-
     @contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
         with self._translated():

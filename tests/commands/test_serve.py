@@ -268,3 +268,31 @@ def test_a_state_in_memory_is_said_at_the_start(tmp_path: Path, root: Path) -> N
         assert "serve from" not in line
     finally:
         run(["umount", folder])
+
+
+def test_a_state_of_an_older_version_is_brought_up_to_date(tmp_path: Path, root: Path) -> None:
+    fixture = Path(__file__).parents[1] / "state" / "fixtures" / "schema-1.db"
+    file = tmp_path / "state.db"
+    file.write_bytes(fixture.read_bytes())
+    checked = run([*COMMAND, "check", root, "--state", file])
+    assert checked.returncode == 0
+    assert "the next start brings it to schema 2, and keeps a copy" in checked.stdout
+    assert file.read_bytes() == fixture.read_bytes()
+    with Running(root, state=file) as server:
+        assert talk.ask(server.port, "PUT /file", body=b"x").status == 201
+    assert (tmp_path / "state.db.schema-1").exists()
+    with closing(sqlite3.connect(file)) as opened:
+        assert opened.execute("PRAGMA user_version").fetchone() == (2,)
+        assert opened.execute("SELECT count(*) FROM property").fetchone() == (6,)
+
+
+def test_a_state_of_a_newer_version_is_one_sentence(tmp_path: Path, root: Path) -> None:
+    fixture = Path(__file__).parents[1] / "state" / "fixtures" / "schema-2.db"
+    file = tmp_path / "state.db"
+    file.write_bytes(fixture.read_bytes())
+    with closing(sqlite3.connect(file)) as opened:
+        opened.execute("PRAGMA user_version = 99")
+    before = file.read_bytes()
+    said = refused(root, "--state", file, "--port", "0", home=tmp_path)
+    assert "it was written by a newer davserver (schema 99, this one knows 2)" in said
+    assert file.read_bytes() == before

@@ -3,7 +3,7 @@
 import re
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path as FilePath
 
 import pytest
@@ -12,6 +12,7 @@ from davserver.state import schema
 from davserver.state.inspection import Inspection
 from davserver.state.rows import Rows
 from davserver.state.sqlite import SqliteState
+from tests.running import lacking, run
 from tests.state import stores
 
 FOLDER = FilePath(__file__).parent / "fixtures"
@@ -145,3 +146,28 @@ def test_no_migration_without_its_copy(tmp_path: FilePath, monkeypatch: pytest.M
             SqliteState(file)
     assert version(file) == 1
     assert not FilePath(f"{file}.schema-1").exists()
+
+
+def test_a_full_disk_loses_nothing(tmp_path: FilePath) -> None:
+    """However far it gets: what was there is there, in the one schema or the other."""
+    point = tmp_path / "small"
+    point.mkdir()
+    outcomes = set()
+    for kilobytes in range(36, 200, 12):
+        options = f"size={kilobytes}k"
+        if run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", point]).returncode:
+            lacking("this user may not mount a tmpfs")
+        try:
+            file = point / "state.db"
+            shutil.copyfile(FOLDER / "schema-1.db", file)
+            with suppress(OSError):
+                SqliteState(file).close()
+            run(["mount", "-o", "remount,size=1m", point])
+            outcomes.add(version(file))
+            assert version(file) == 1 or FilePath(f"{file}.schema-1").exists()
+            with Inspection(file) as found:
+                assert not found.complaints()
+                require_all(found.rows, 1)
+        finally:
+            run(["umount", point])
+    assert outcomes == {1, 2}
