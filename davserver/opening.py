@@ -75,9 +75,9 @@ class Ground:
         )
 
 
-def survey(settings: Settings, file: Path) -> list[Ground]:
+def survey(settings: Settings, file: Path, *, tidy: bool = False) -> list[Ground]:
     """Try what the file systems of all shares and of the state can do. What is served read-only is
-    not touched. Raises OSError where the mounts cannot be listed.
+    not touched. With ``tidy`` what others who were killed over it have left is removed. Raises OSError where the mounts cannot be listed.
     """
     found: dict[PurePath, Ground] = {}
     for share in settings.shares:
@@ -86,7 +86,7 @@ def survey(settings: Settings, file: Path) -> list[Ground]:
         for number, mount in enumerate(mounts.at_and_below(PurePath(root))):
             at = str(mount.point) if number else root
             if os.path.isdir(at) and (mount.point not in found or not fixed):
-                found[mount.point] = _ground(mount, at, fixed=fixed)
+                found[mount.point] = _ground(mount, at, fixed=fixed, tidy=tidy)
     folder = os.path.realpath(file.parent)
     if os.path.isdir(folder):
         mount = mounts.holding(PurePath(folder))
@@ -94,15 +94,15 @@ def survey(settings: Settings, file: Path) -> list[Ground]:
         found[mount.point] = (
             replace(known, has_state=True)
             if known and not known.features.denied
-            else replace(_ground(mount, folder, fixed=False), serves=False, has_state=True)
+            else replace(_ground(mount, folder, tidy=tidy), serves=False, has_state=True)
         )
     return [*found.values()]
 
 
-def _ground(mount: Mount, at: str, *, fixed: bool) -> Ground:
+def _ground(mount: Mount, at: str, *, tidy: bool, fixed: bool = False) -> Ground:
     if fixed:
         return Ground(mount, at, Features(denied="it is served read-only"), "")
-    found = features.probe(at)
+    found = features.probe(at, tidy=tidy)
     reason = "" if "ro" in mount.options else promise.breach(mount, found)
     return Ground(mount, at, found, reason)
 

@@ -3,14 +3,14 @@ run.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 from davserver import opening
-from davserver.commands.report import Report, sentence, shown_path
+from davserver.commands.report import Report
 from davserver.config import Settings, shown
 from davserver.protocol.faults import Fault
 from davserver.share import exchange, mending
@@ -26,6 +26,33 @@ AT_ONCE = 64
 
 SECONDS = 0.3
 """Between two looks."""
+
+
+class _Dropped:
+    """Keeps the rows that are dropped in a new file beside that of the state, as an export has
+    them.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.kept: IO[str] | None = None
+
+    def keep(self, line: str) -> None:
+        if self.kept is None:
+            self.kept = _new(self._file)
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            print(exchange.header(schema.VERSION, now), file=self.kept)
+        print(line, file=self.kept)
+
+    def sync(self) -> None:
+        """Before the rows are gone for good. Raises OSError."""
+        if self.kept is not None:
+            self.kept.flush()
+            os.fsync(self.kept.fileno())
+
+    def close(self) -> None:
+        if self.kept is not None:
+            self.kept.close()
 
 
 def mend(settings: Settings, told: Report) -> None:
@@ -60,8 +87,8 @@ def _save(file: Path, complaint: str, told: Report) -> bool:
     except OSError as error:
         told.wrong(f"{name}: {complaint}; it could not be mended: {error}")
         return False
-    told.mended(
-        f"{name}: {complaint}; {saved.properties} properties, {saved.locks} locks and "
+    told.say(
+        f"mended: {name}: {complaint}; {saved.properties} properties, {saved.locks} locks and "
         f"{saved.intents} unfinished operations were saved into a new file, and the damaged one "
         f"is now {shown(saved.aside)}"
     )
@@ -81,8 +108,11 @@ def _mend(shares: Shares, state: SqliteState, told: Report) -> None:
     shares.recover()
     found = look()
     unfinished = [one for one in before if one.trouble is Trouble.UNFINISHED and one not in found]
-    with _dropped(state.file, told) as keep:
-        mended = _mend_rows(shares, found, keep)
+    with closing(_Dropped(state.file)) as dropped:
+        mended = _mend_rows(shares, found, dropped)
+        if dropped.kept is not None:
+            kept = shown(dropped.kept.name)
+            told.say(f"note: {kept}: has what was dropped, for davserver import")
     for one in found:
         if one.trouble is Trouble.LEFTOVER:
             with shares.section() as section:
@@ -91,21 +121,19 @@ def _mend(shares: Shares, state: SqliteState, told: Report) -> None:
     left = lasting(look, lambda: PAUSE(SECONDS)) if look() else []
     discarded = (Trouble.LEFTOVER, Trouble.TRASH)
     mended += [one for one in found if one.trouble in discarded and one not in left]
-    for one in (*unfinished, *mended):
-        told.mended(f"{shown_path(one.key)}: {sentence(one)}")
+    told.mended([*unfinished, *mended])
     told.findings([_with_reason(shares, one) for one in left])
 
 
-def _mend_rows(
-    shares: Shares, found: Sequence[Finding], keep: Callable[[str], object]
-) -> list[Finding]:
+def _mend_rows(shares: Shares, found: Sequence[Finding], dropped: _Dropped) -> list[Finding]:
     rows = [one for one in found if one.trouble in mending.ROWS]
     mended: list[Finding] = []
     for start in range(0, len(rows), AT_ONCE):
         some = rows[start : start + AT_ONCE]
         places = [shares.find(key) for one in some for key in (one.key, one.to) if key]
         with shares.section(*(place for place in places if place)) as section:
-            mended += mending.mend_rows(section, some, keep)
+            mended += mending.mend_rows(section, some, dropped.keep)
+            dropped.sync()
     return mended
 
 
@@ -120,27 +148,6 @@ def _with_reason(shares: Shares, finding: Finding) -> Finding:
         errors = place.share.tree.discard(place.local)
         why = (errors[0].strerror or str(errors[0])) if errors else ""
     return Finding(Trouble.STUCK, finding.key, why=why) if why else finding
-
-
-@contextmanager
-def _dropped(file: Path, told: Report) -> Iterator[Callable[[str], object]]:
-    """Gives what keeps the rows that are dropped in a new file, as an export has them."""
-    opened: list[IO[str]] = []
-
-    def keep(line: str) -> None:
-        if not opened:
-            opened.append(_new(file))
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            print(exchange.header(schema.VERSION, now), file=opened[0])
-        print(line, file=opened[0], flush=True)
-        os.fsync(opened[0].fileno())
-
-    try:
-        yield keep
-    finally:
-        for one in opened:
-            one.close()
-            told.say(f"  what was dropped is kept for davserver import: {shown(one.name)}")
 
 
 def _new(file: Path) -> IO[str]:

@@ -1,6 +1,6 @@
 """What `davserver check` has to tell, as comment lines of TOML."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from davserver.config import shown
 from davserver.opening import Ground
@@ -30,8 +30,14 @@ class Report:
         self.is_wrong = True
         self.say(f"wrong: {line}")
 
-    def mended(self, line: str) -> None:
-        self.say(f"mended: {line}")
+    def mended(self, found: Sequence[Finding]) -> None:
+        """What is wrong no longer."""
+        told: dict[Trouble, int] = {}
+        for one in found:
+            told[one.trouble] = told.get(one.trouble, 0) + 1
+            if told[one.trouble] <= MOST:
+                self.say(f"mended: {shown_path(one.key)}: {_sentence(_MENDED, one)}")
+        self._say_more(told)
 
     def text(self) -> str:
         """All of it, with a verdict at the end."""
@@ -82,20 +88,22 @@ class Report:
             if told[one.trouble] > MOST:
                 self.is_wrong = self.is_wrong or one.is_wrong
             elif one.trouble is Trouble.REPLACED:
-                self.say(f"note: {shown_path(one.key)}: {sentence(one)}")
+                self.say(f"note: {shown_path(one.key)}: {_sentence(_SENTENCES, one)}")
             elif one.trouble is Trouble.TRASH and is_served:
                 self.say(f"note: {shown_path(one.key)}: was removed, and is being discarded")
             else:
                 self._can_repair = True
-                self.wrong(f"{shown_path(one.key)}: {sentence(one)}")
+                self.wrong(f"{shown_path(one.key)}: {_sentence(_SENTENCES, one)}")
+        self._say_more(told)
+
+    def _say_more(self, told: Mapping[Trouble, int]) -> None:
         for trouble, count in told.items():
             if count > MOST:
                 self.say(f"and {count - MOST} more of the kind: {trouble}")
 
 
-def sentence(finding: Finding) -> str:
-    """What is wrong at a path."""
-    return _SENTENCES[finding.trouble].format(to=shown_path(finding.to), why=finding.why)
+def _sentence(sentences: Mapping[Trouble, str], finding: Finding) -> str:
+    return sentences[finding.trouble].format(to=shown_path(finding.to), why=finding.why)
 
 
 def shown_path(key: Path) -> str:
@@ -119,4 +127,14 @@ _SENTENCES = {
     Trouble.TRASH: "was removed, and is still to be discarded",
     Trouble.STUCK: "is left over, and cannot be removed: {why}",
     Trouble.UNFINISHED: "a server has ended in the middle of an operation ({why}) here",
+}
+
+_MENDED = {
+    Trouble.ORPHAN: "was not there: its locks and properties are dropped",
+    Trouble.CHANGED: "was of another kind: the locks and properties of what was there are dropped",
+    Trouble.MOVED: "is now {to}: its locks and properties have followed it",
+    Trouble.REPLACED: "was replaced by another program, and has its locks and properties now",
+    Trouble.LEFTOVER: "was left over, and is removed",
+    Trouble.TRASH: "was still to be discarded, and is gone",
+    Trouble.UNFINISHED: "an operation ({why}) that a server had not ended here is finished",
 }

@@ -65,7 +65,7 @@ def run(settings: Settings) -> int:
 def _survey(settings: Settings, file: Path) -> None:
     """Say what the file systems can do, and which of them cannot keep what is promised."""
     try:
-        grounds = opening.survey(settings, file)
+        grounds = opening.survey(settings, file, tidy=True)
     except OSError as error:
         log.error("cannot look at the file systems: %r", error)
         return

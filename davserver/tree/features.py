@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from davserver.protocol.paths import RESERVED_PREFIX
 from davserver.tree import content, identity
 from davserver.tree.directory import Directory, own_name
 from davserver.tree.upload import Upload
@@ -65,32 +66,51 @@ WORDS = {
 """The features, and what an operator calls them."""
 
 
-def probe(path: str) -> Features:
+def probe(path: str, *, tidy: bool = False) -> Features:
     """Try everything in a new directory below a directory. Nothing stays there, and if nobody
-    else changes the directory meanwhile, its times stay what they were.
+    else changes the directory meanwhile, its times stay what they were. With ``tidy`` what was
+    left there by somebody who was killed over it is removed.
     """
     try:
         top = Directory(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     except OSError as error:
         return Features(denied=_reason(error))
     with top:
-        before = top.facts()
-        name = own_name(MARK)
+        if tidy:
+            _tidy(top)
         try:
-            os.mkdir(name, 0o700, dir_fd=top.fd)
-        except OSError as error:
-            return Features(denied=_reason(error))
-        changed = top.facts().st_mtime_ns
-        try:
-            return _probe(top, name)
-        except OSError as error:
-            return Features(denied=_reason(error))
-        finally:
+            return _try_in(top)
+        except FileNotFoundError:
+            # Somebody has tidied up in just that moment.
             with suppress(OSError):
-                is_alone = top.facts().st_mtime_ns == changed
-                shutil.rmtree(name, dir_fd=top.fd)
-                if is_alone:
-                    os.utime(top.fd, ns=(before.st_atime_ns, before.st_mtime_ns))
+                return _try_in(top)
+            return Features(denied="somebody else has changed the directory")
+        except OSError as error:
+            return Features(denied=_reason(error))
+
+
+def _try_in(top: Directory) -> Features:
+    before = top.facts()
+    name = own_name(MARK)
+    os.mkdir(name, 0o700, dir_fd=top.fd)
+    changed = top.facts().st_mtime_ns
+    try:
+        return _probe(top, name)
+    finally:
+        with suppress(OSError):
+            is_alone = top.facts().st_mtime_ns == changed
+            shutil.rmtree(name, dir_fd=top.fd)
+            if is_alone:
+                os.utime(top.fd, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _tidy(top: Directory) -> None:
+    with suppress(OSError):
+        for name, is_directory in top.kinds():
+            is_own = name.startswith(RESERVED_PREFIX + MARK)
+            if is_own and is_directory and not is_being_tried(top, name):
+                with suppress(OSError):
+                    shutil.rmtree(name, dir_fd=top.fd)
 
 
 def is_being_tried(directory: Directory, name: str) -> bool:

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import threading
 import tomllib
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from davserver.protocol.resources import Stamp
 from davserver.state import Intent, Operation
 from davserver.state.sqlite import SqliteState
 from davserver.tree import TRASH
-from tests.commands.ground import Ground, digest, xml
-from tests.running import Running, lacking
+from tests.commands.ground import COMMAND, Ground, digest, xml
+from tests.running import Running, lacking, run
 from tests.wire import talk
 
 LEFT = f"{RESERVED_PREFIX}0123456789abcdef"
@@ -60,7 +61,7 @@ def test_an_orphan_row_is_dropped_and_kept_for_import(ground: Ground) -> None:
     assert digest(ground.root, ground.file.parent) == before
     said = ground.run("check", "--repair")
     assert said.code == 0
-    assert [line.split(":")[0] for line in said.findings] == ["mended"]
+    assert [line.split(":")[0] for line in said.findings] == ["note", "mended"]
     assert set(ground.rows()[0]) == set(ground.rows()[1]) == {"a", "folder/c"}
     (dropped,) = ground.file.parent.glob("*.dropped-1.jsonl")
     assert dropped.stat().st_mode & 0o077 == 0
@@ -392,3 +393,55 @@ def test_the_findings_are_toml(ground: Ground) -> None:
     said = ground.run("check")
     assert len(said.findings) == len(names)
     assert tomllib.loads(said.out)["root"] == str(ground.root)
+
+
+def test_repairs_under_load_harm_nothing(ground: Ground) -> None:
+    """Trees are copied, moved and removed over HTTP meanwhile, and rows with them. What looks like
+    an orphan, a moved file or a leftover for a moment is none.
+    """
+    body = f"<propertyupdate xmlns='DAV:'><set><prop>{xml('v')}</prop></set></propertyupdate>"
+    wrong: list[str] = []
+    over = threading.Event()
+
+    def ask(port: int, asked: str, status: int, *headers: str, sent: bytes = b"") -> bytes:
+        answer = talk.ask(port, asked, *headers, body=sent)
+        if answer.status != status:
+            wrong.append(f"{asked}: {answer.status} {answer.body!r}")
+        return answer.body
+
+    def load(port: int, own: int) -> None:
+        while not over.is_set() and not wrong:
+            ask(port, f"MKCOL /{own}", 201)
+            for name in ("a", "b"):
+                ask(port, f"PUT /{own}/{name}", 201, sent=b"x")
+                ask(port, f"PROPPATCH /{own}/{name}", 207, sent=body.encode())
+            ask(port, f"COPY /{own}", 201, f"Destination: /{own}-copy")
+            ask(port, f"MOVE /{own}", 201, f"Destination: /{own}-moved")
+            ask(port, f"MOVE /{own}-moved/a", 201, f"Destination: /{own}-copy/c")
+            found = ask(port, f"PROPFIND /{own}-copy/", 207, "Depth: 1")
+            if found.count(b">v</x:p>") != 3:
+                wrong.append(f"lost: {found!r}")
+            for name in (f"{own}-copy", f"{own}-moved"):
+                ask(port, f"DELETE /{name}", 204)
+
+    with Running(ground.root, state=ground.file) as server:
+        threads = [threading.Thread(target=load, args=(server.port, own)) for own in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            for number in range(6):
+                (ground.root / f"{LEFT}{number}").mkdir()
+                given = (ground.root, "--state", ground.file)
+                done = run([*COMMAND, "check", "--repair", *given])
+                assert done.returncode == 0, done.stdout + done.stderr
+                assert f"{LEFT}{number}: was left over" in done.stdout
+                assert "dropped" not in done.stdout
+                done = run([*COMMAND, "check", *given])
+                assert done.returncode == 0, done.stdout + done.stderr
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+    assert not wrong
+    assert ground.run("check").code == 0
+    assert not list(ground.root.iterdir())

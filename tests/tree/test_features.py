@@ -179,3 +179,17 @@ def test_a_probe_that_is_under_way_is_no_leftover(
     with Directory(os.open(tmp_path, os.O_RDONLY)) as top:
         assert not features.is_being_tried(top, left)
         assert not features.is_being_tried(top, "none")
+
+
+def test_what_was_left_by_a_killed_probe_is_tidied_up_at_the_start_alone(
+    tmp_path: FilePath,
+) -> None:
+    left = tmp_path / own_name(features.MARK)
+    left.mkdir()
+    (left / "file").write_bytes(b"")
+    others = own_name()
+    (tmp_path / others).mkdir()
+    features.probe(str(tmp_path))
+    assert left.exists()
+    features.probe(str(tmp_path), tidy=True)
+    assert [path.name for path in tmp_path.iterdir()] == [others]
