@@ -77,7 +77,9 @@ class Ground:
 
 def survey(settings: Settings, file: Path, *, tidy: bool = False) -> list[Ground]:
     """Try what the file systems of all shares and of the state can do. What is served read-only is
-    not touched. With ``tidy`` what others who were killed over it have left is removed. Raises OSError where the mounts cannot be listed.
+    not touched. With ``tidy`` what others who were killed over it have left is removed.
+
+    Raises OSError where the mounts cannot be listed.
     """
     found: dict[PurePath, Ground] = {}
     for share in settings.shares:

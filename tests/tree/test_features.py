@@ -181,7 +181,7 @@ def test_a_probe_that_is_under_way_is_no_leftover(
         assert not features.is_being_tried(top, "none")
 
 
-def test_what_was_left_by_a_killed_probe_is_tidied_up_at_the_start_alone(
+def test_what_a_killed_probe_has_left_is_tidied_up_at_a_start(
     tmp_path: FilePath,
 ) -> None:
     left = tmp_path / own_name(features.MARK)
