@@ -1,0 +1,218 @@
+"""Servers that are killed: ours and those beside it, each a group of processes of its own.
+
+What a server keeps lies in one place: ``root`` is what it serves at `/`, ``state.db`` or ``home``
+what it needs to know. So a place can be a mounted image, and a dead server starts again on it.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.bench import configurations, peers
+from tests.running import URL
+
+DEADLINE = 30.0
+"""Seconds for a server to start, to stop and to stand still."""
+
+Command = Callable[[Path, int], Sequence[str | Path]]
+
+
+class NotStarted(Exception):
+    """A server did not come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A kind of server. ``command`` starts it in a place at a port.
+
+    ``lacks`` are kinds of operations and of questions that it does not know, ``passing`` is what
+    names of its temporary files look like, ``own`` what names of its directories do that clients
+    do not see.
+    """
+
+    name: str
+    command: Command
+    lacks: frozenset[str] = frozenset()
+    passing: re.Pattern[str] = re.compile(r"\.~dav-(?!trash$)")
+    own: re.Pattern[str] = re.compile(r"\.~dav-")
+    missing: Callable[[], str] = lambda: ""
+    user: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    has_state: bool = False
+
+    def prepare(self, place: Path) -> None:
+        """Make what it expects in an empty place."""
+        for name in ("root", "home"):
+            (place / name).mkdir()
+            if self.user is not None:
+                shutil.chown(place / name, self.user, self.user)
+
+
+class Process:
+    """A server that runs. Raises NotStarted where it does not; ends with ``kill`` or ``stop``."""
+
+    def __init__(self, server: Server, place: Path) -> None:
+        self._place = place
+        self.port = peers.free_port()
+        with (place / "server.log").open("ab") as log:
+            self._leader = subprocess.Popen(
+                [str(part) for part in server.command(place, self.port)],
+                stdout=subprocess.PIPE if server.has_state else log,
+                stderr=log,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **server.environment},
+                user=server.user,
+                group=server.user,
+                start_new_session=True,
+            )
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        if self._leader.stdout is None:
+            try:
+                peers.wait(self.port, self._leader.poll)
+            except peers.NotStarted as error:
+                raise NotStarted(f"{error}") from error
+            return
+        for line in self._leader.stdout:
+            if URL.search(line.decode()):
+                return
+        raise NotStarted(f"exit code {self._leader.wait(DEADLINE)}")
+
+    def kill(self) -> None:
+        """End all its processes at once, as they are."""
+        self._signal(signal.SIGKILL)
+        self._end()
+
+    def stop(self) -> int:
+        """Ask it to end, and give its exit code."""
+        self._leader.terminate()
+        try:
+            code = self._leader.wait(DEADLINE)
+        finally:
+            self.kill()
+        return code
+
+    def pause(self) -> None:
+        """Let all its threads stand still; returns when they do."""
+        self._signal(signal.SIGSTOP)
+        until = time.monotonic() + DEADLINE
+        while not all(state in "TZX" for state in _threads(self._leader.pid)):
+            assert time.monotonic() < until, "it does not stand still"
+            time.sleep(0.001)
+
+    def _signal(self, number: int) -> None:
+        try:
+            os.killpg(self._leader.pid, number)
+        except ProcessLookupError:
+            return
+
+    def _end(self) -> None:
+        self._leader.wait(DEADLINE)
+        until = time.monotonic() + DEADLINE
+        while any(state not in "ZX" for state in _threads(self._leader.pid)):
+            assert time.monotonic() < until, "processes of a killed group are still there"
+            time.sleep(0.001)
+        if self._leader.stdout is not None:
+            self._leader.stdout.close()
+
+
+def _threads(group: int) -> Iterator[str]:
+    """The state of every thread of a group of processes, as /proc calls it."""
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            if os.getpgid(int(entry)) != group:
+                continue
+            for thread in os.listdir(f"/proc/{entry}/task"):
+                line = Path(f"/proc/{entry}/task/{thread}/stat").read_text()
+                yield line.rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+
+
+def davserver(durability: str, **environment: str) -> Server:
+    """Our own."""
+
+    def command(place: Path, port: int) -> Sequence[str | Path]:
+        options = ("--port", str(port), "--state", place / "state.db")
+        return [sys.executable, "-m", "davserver", place / "root", *options]
+
+    return Server("davserver", command, environment=environment, has_state=True)
+
+
+def _apache(place: Path, port: int) -> Sequence[str | Path]:
+    settings, home = place / "apache.conf", place / "home"
+    settings.write_text(configurations.apache(place / "root", home, port))
+    # What its predecessor left there would keep it from starting.
+    (home / "apache.pid").unlink(missing_ok=True)
+    return [peers.program("apache2"), "-d", home, "-f", settings, "-DFOREGROUND"]
+
+
+def _nginx(place: Path, port: int) -> Sequence[str | Path]:
+    settings, home = place / "nginx.conf", place / "home"
+    user = "root" if os.geteuid() == 0 else ""
+    module = peers.NGINX_MODULE
+    settings.write_text(configurations.nginx(place / "root", home, port, module, user=user))
+    return [peers.program("nginx"), "-p", home, "-c", settings, "-e", home / "error.log"]
+
+
+def _wsgidav(place: Path, port: int) -> Sequence[str | Path]:
+    """With its stores on disk: those in memory end with the process."""
+    settings, home = place / "wsgidav.json", place / "home"
+    managers, stores = "wsgidav.prop_man.property_manager", "wsgidav.lock_man.lock_storage"
+    kept = {
+        "property_manager": {
+            "class": f"{managers}.ShelvePropertyManager",
+            "kwargs": {"storage_path": str(home / "properties")},
+        },
+        "lock_storage": {
+            "class": f"{stores}.LockStorageShelve",
+            "kwargs": {"storage_path": str(home / "locks")},
+        },
+    }
+    settings.write_text(json.dumps({**configurations.wsgidav(place / "root", port), **kept}))
+    return [peers.program("wsgidav"), f"--config={settings}"]
+
+
+_PLAIN = re.compile(r"(?!)")
+"""No name at all."""
+
+PEERS: Mapping[str, Server] = {
+    server.name: server
+    for server in (
+        Server(
+            "apache",
+            _apache,
+            passing=re.compile(r"\.davfs\.tmp"),
+            own=re.compile(r"\.DAV$"),
+            missing=peers.PEERS["apache"].missing,
+            user=peers.PLAIN_USER if os.geteuid() == 0 else None,
+        ),
+        Server(
+            "nginx",
+            _nginx,
+            frozenset({"PROPPATCH", "Depth infinity"}),
+            _PLAIN,
+            _PLAIN,
+            missing=peers.PEERS["nginx"].missing,
+        ),
+        Server("wsgidav", _wsgidav, frozenset(), _PLAIN, _PLAIN, peers.PEERS["wsgidav"].missing),
+    )
+}
+"""Those beside ours. Each lacks what it answers otherwise than RFC 4918 says, kill or no kill."""
+
+NAMES = ("davserver", *PEERS)
+
+
+def named(name: str, durability: str) -> Server:
+    """The server of a name; a durability is ours alone."""
+    return davserver(durability) if name == "davserver" else PEERS[name]

@@ -1,0 +1,174 @@
+"""What can be found in a place: by HTTP, in the directory tree, and in the database."""
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from re import Pattern
+from urllib.parse import unquote, urlsplit
+
+from lxml import etree
+
+from tests.faults import bodies
+from tests.faults.connection import Asked, Connection
+from tests.faults.findings import WRONG, Findings
+from tests.faults.model import Path, Seen
+from tests.faults.operations import NS, href
+
+D, P = "{DAV:}", f"{{{NS}}}"
+_PROPFIND = (
+    f'<D:propfind xmlns:D="DAV:" xmlns:p="{NS}"><D:prop><D:resourcetype/><D:getetag/>'
+    "<D:lockdiscovery/><p:one/><p:two/></D:prop></D:propfind>"
+).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a server shows: resources, tokens by the owners of their locks, and ETags of files."""
+
+    seen: Mapping[Path, Seen]
+    tokens: Mapping[str, str]
+    etags: Mapping[Path, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What lies on the disk: the number of a file's content, None for a directory.
+
+    ``passing`` are names of temporary files and of what lies in the server's own directories.
+    """
+
+    contents: Mapping[Path, int | None]
+    passing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What the database holds: how many properties a path has, lock roots by their tokens.
+
+    Paths are below the served root, or whole where they lie elsewhere. ``damage`` is what SQLite
+    says of its file, if not "ok".
+    """
+
+    properties: Mapping[Path, int]
+    locks: Mapping[str, Path]
+    intents: int
+    damage: str
+
+
+def shown(port: int, lacks: frozenset[str], findings: Findings) -> Shown:
+    """Ask a server for everything. Raises Cut or OSError."""
+    seen: dict[Path, Seen] = {}
+    tokens: dict[str, str] = {}
+    etags: dict[Path, str] = {}
+    deep = "Depth infinity" not in lacks
+    with Connection(port) as line:
+        waiting: list[Path] = [()]
+        for top in waiting:
+            for path, prop in _listed(line, top, "infinity" if deep else "1", findings):
+                if path in seen and (deep or path != top):
+                    findings.add(WRONG, f"{href(path)}: listed twice")
+                is_file = prop.find(f"{D}resourcetype/{D}collection") is None
+                content = _content(line, path, prop, findings) if is_file else None
+                if not is_file and not deep and path not in waiting:
+                    waiting.append(path)
+                seen[path] = Seen(content, _pair(prop), frozenset(_locks(prop, tokens)))
+                etag = prop.findtext(f"{D}getetag") or ""
+                if etag.startswith('"'):
+                    etags[path] = etag
+    seen.pop((), None)
+    return Shown(seen, tokens, etags)
+
+
+def _listed(
+    line: Connection, path: Path, depth: str, findings: Findings
+) -> list[tuple[Path, etree._Element]]:
+    fields = {"Depth": depth, "Content-Type": "application/xml"}
+    answer = line.ask(Asked("PROPFIND", href(path, slash=True), fields, _PROPFIND))
+    if answer.status != 207:
+        findings.add(WRONG, f"PROPFIND {href(path, slash=True)}: {answer.status}")
+        return []
+    found = []
+    for one in etree.fromstring(answer.body).iterchildren(f"{D}response"):
+        for propstat in one.iterchildren(f"{D}propstat"):
+            prop = propstat.find(f"{D}prop")
+            if prop is not None and " 200 " in (propstat.findtext(f"{D}status") or ""):
+                found.append((_path(one.findtext(f"{D}href") or ""), prop))
+    return found
+
+
+def _path(text: str) -> Path:
+    return tuple(unquote(name) for name in urlsplit(text).path.split("/") if name)
+
+
+def _pair(prop: etree._Element) -> int:
+    one, two = (bodies.value(prop.findtext(f"{P}{name}")) for name in ("one", "two"))
+    return one if one == two else bodies.TORN
+
+
+def _locks(prop: etree._Element, tokens: dict[str, str]) -> list[str]:
+    """The owners of the locks that a resource has; their tokens are kept in ``tokens``."""
+    owners = []
+    for one in prop.iterfind(f"{D}lockdiscovery/{D}activelock"):
+        owner = "".join(one.find(f"{D}owner").itertext()).strip()  # type: ignore[union-attr]
+        tokens[owner] = (one.findtext(f"{D}locktoken/{D}href") or "").strip()
+        owners.append(owner)
+    return owners
+
+
+def _content(line: Connection, path: Path, prop: etree._Element, findings: Findings) -> int:
+    """The number of a file's content, asked for by GET."""
+    answer = line.ask(Asked("GET", href(path), {}))
+    if answer.status != 200:
+        findings.add(WRONG, f"GET {href(path)}: {answer.status}, and PROPFIND lists it")
+    listed, etag = prop.findtext(f"{D}getetag"), answer.headers.get("etag")
+    if listed and etag and listed != etag:
+        findings.add(WRONG, f"{href(path)}: ETag {etag} in GET, {listed} in PROPFIND")
+    return bodies.number(answer.body)
+
+
+def stored(root: FilePath, passing: Pattern[str], own: Pattern[str]) -> Stored:
+    """Read a directory tree."""
+    contents: dict[Path, int | None] = {}
+    names: list[str] = []
+    waiting: list[Path] = [()]
+    for path in waiting:
+        for entry in os.scandir(root.joinpath(*path)):
+            if passing.match(entry.name):
+                names.append(entry.path)
+            elif own.match(entry.name):
+                continue
+            elif entry.is_dir(follow_symlinks=False):
+                contents[(*path, entry.name)] = None
+                waiting.append((*path, entry.name))
+            else:
+                contents[(*path, entry.name)] = bodies.number(FilePath(entry).read_bytes())
+    return Stored(contents, tuple(names))
+
+
+def rows(file: FilePath, root: FilePath) -> Rows:
+    """Read our own database, without changing it."""
+    base = tuple(root.resolve().parts[1:])
+    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+    try:
+        query = "SELECT parent, name, count(*) FROM property GROUP BY parent, name"
+        properties = {
+            _below(base, parent, name): count for parent, name, count in connection.execute(query)
+        }
+        query = "SELECT token, parent, name FROM lock"
+        locks = {
+            token: _below(base, parent, name) for token, parent, name in connection.execute(query)
+        }
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+        query = "SELECT count(*) FROM intent" if "intent" in tables else "SELECT 0"
+        (intents,) = connection.execute(query).fetchone()
+        (damage,) = connection.execute("PRAGMA integrity_check").fetchone()
+    finally:
+        connection.close()
+    return Rows(properties, locks, intents, "" if damage == "ok" else damage)
+
+
+def _below(base: Path, parent: bytes, name: bytes) -> Path:
+    path = tuple(os.fsdecode(part) for part in (*parent.split(b"/"), name) if part)
+    return path[len(base) :] if path[: len(base)] == base else ("", *path)
