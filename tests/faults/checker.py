@@ -37,10 +37,15 @@ class Checker:
         self._load = load
         self._findings = findings
         self._read = 0
+        self._told: set[str] = set()
 
     def check(self, port: int) -> None:
         """Look at everything. Nobody plays meanwhile. Raises Cut or OSError."""
-        shown = view.shown(port, self._server.lacks, self._findings)
+        owners = {
+            token: owner for client in self._load.clients for owner, token in client.tokens.items()
+        }
+        shown = view.shown(port, self._server.lacks, owners, self._findings)
+        self._findings.count("in_flight", self._load.in_flight())
         self._compare_tree(shown, self._idle())
         if self._server.has_state:
             self._compare_rows(shown, self._rows())
@@ -72,8 +77,9 @@ class Checker:
 
     def _compare_tree(self, shown: Shown, stored: Stored) -> None:
         """What is listed is what lies there, less the server's own names."""
-        for name in stored.passing:
+        for name in sorted(set(stored.passing) - self._told):
             self._findings.add(LEFTOVERS, name)
+        self._told.update(stored.passing)
         listed = {path: one.content for path, one in shown.seen.items()}
         for path in sorted(listed.keys() | stored.contents.keys()):
             pair = listed.get(path, "nothing"), stored.contents.get(path, "nothing")
@@ -98,12 +104,12 @@ class Checker:
             self._findings.add(WRONG, f"locks that only rows or only answers have: {tokens}")
 
     def _idle(self) -> Stored:
-        """What lies there once nothing passes by any more."""
+        """What lies there once nothing passes by any more but what is known to stay."""
         until = time.monotonic() + IDLE
         while True:
             root = self._place / "root"
             stored = view.stored(root, self._server.passing, self._server.own)
-            if not stored.passing or time.monotonic() > until:
+            if self._told.issuperset(stored.passing) or time.monotonic() > until:
                 return stored
             time.sleep(0.01)
 

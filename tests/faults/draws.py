@@ -107,8 +107,8 @@ def _delete(given: Drawing, what: str, path: Path | None) -> Operation | None:
     return Operation(what, path, asked, given.world.delete(path))
 
 
-def transfer(method: str, kind: str, *, onto: bool) -> Draw:
-    """MOVE or COPY of a file or a tree, to where nothing is or onto what is there."""
+def transfer(method: str, kind: str, onto: str) -> Draw:
+    """MOVE or COPY of a file or a tree onto nothing, onto what is alike, or onto another kind."""
 
     def drawn(given: Drawing) -> Operation | None:
         files = kind == "file"
@@ -116,18 +116,18 @@ def transfer(method: str, kind: str, *, onto: bool) -> Draw:
         if source is None:
             return None
         height = given.height(source)
-        target = given.taken(source, height) if onto else given.free(height, source)
+        target = given.free(height, source)
+        if onto:
+            target = given.taken(source, height, alike=onto == "alike")
         if target is None:
             return None
-        url = href(target, slash=not files)
+        # A slash behind a name that is a file's is more than some servers bear.
+        url = href(target, slash=not files and target not in given.files())
         fields = {"Destination": f"http://{HOST}:{given.port}{url}", **given.submitted()}
         world = given.world
         after = world.move(source, target) if method == "MOVE" else world.copy(source, target)
-        same = world.is_collection(target) is not files
-        what = f"{method} {kind}{(' onto its kind' if same else ' onto another') if onto else ''}"
-        return Operation(
-            what, source, Asked(method, given.href(source), fields), after, target=target
-        )
+        asked = Asked(method, given.href(source), fields)
+        return Operation(f"{method} {kind}", source, asked, after, target=target)
 
     return drawn
 
@@ -232,22 +232,24 @@ def _any(given: Drawing, of: list[T]) -> T | None:
 
 
 TABLE: tuple[tuple[str, int, Draw], ...] = (
-    ("PUT", 14, put_new),
-    ("PUT", 16, put_over),
+    ("PUT", 15, put_new),
+    ("PUT", 18, put_over),
     ("PUT If-Match", 6, put_if_match),
     ("PUT refused", 4, put_refused),
     ("MKCOL", 9, mkcol),
     ("DELETE", 5, delete_file),
     ("DELETE", 3, delete_tree),
     ("DELETE refused", 1, delete_refused),
-    ("MOVE", 5, transfer("MOVE", "file", onto=False)),
-    ("MOVE onto", 5, transfer("MOVE", "file", onto=True)),
-    ("MOVE", 4, transfer("MOVE", "tree", onto=False)),
-    ("MOVE onto", 4, transfer("MOVE", "tree", onto=True)),
-    ("COPY", 4, transfer("COPY", "file", onto=False)),
-    ("COPY onto", 4, transfer("COPY", "file", onto=True)),
-    ("COPY", 4, transfer("COPY", "tree", onto=False)),
-    ("COPY onto", 4, transfer("COPY", "tree", onto=True)),
+    *(
+        (f"{method} {kind}{f' onto {onto}' if onto else ''}", weight, transfer(method, kind, onto))
+        for method, kind, weight in (
+            ("MOVE", "file", 4),
+            ("MOVE", "tree", 3),
+            ("COPY", "file", 3),
+            ("COPY", "tree", 3),
+        )
+        for onto in ("", "alike", "another")
+    ),
     ("COPY Depth 0", 1, copy_alone),
     ("PROPPATCH", 12, patch),
     ("PROPPATCH refused", 2, patch_refused),

@@ -71,6 +71,11 @@ class Load:
         for one in self._playing:
             one.result()
 
+    def in_flight(self) -> int:
+        """How many operations have been sent and not been answered."""
+        own = sum(client.flying is not None for client in self.clients)
+        return own + self.chain.in_flight + self.claims.in_flight + self.gate.in_flight
+
     def _peek(self, client: Client) -> None:
         """Read a file that another client writes to: some content as a whole, if any."""
         other = self.clients[client.chance.randrange(PLAYING)].world

@@ -186,26 +186,45 @@ def _wsgidav(place: Path, port: int) -> Sequence[str | Path]:
 _PLAIN = re.compile(r"(?!)")
 """No name at all."""
 
+_LOCKS = frozenset({"LOCK", "LOCK unmapped", "LOCK refused", "LOCK refresh", "UNLOCK"})
+_ANOTHER = frozenset(
+    f"{method} {kind} onto another" for method in ("COPY", "MOVE") for kind in ("file", "tree")
+)
+
 PEERS: Mapping[str, Server] = {
     server.name: server
     for server in (
         Server(
             "apache",
             _apache,
-            passing=re.compile(r"\.davfs\.tmp"),
-            own=re.compile(r"\.DAV$"),
-            missing=peers.PEERS["apache"].missing,
-            user=peers.PLAIN_USER if os.geteuid() == 0 else None,
+            # Its ETags are weak for a second; a LOCK makes a resource that is no file.
+            frozenset({"PUT If-Match", "LOCK unmapped", "LOCK refresh"}),
+            re.compile(r"\.davfs\.tmp"),
+            re.compile(r"\.DAV$"),
+            peers.PEERS["apache"].missing,
+            peers.PLAIN_USER if os.geteuid() == 0 else None,
         ),
         Server(
             "nginx",
             _nginx,
-            frozenset({"PROPPATCH", "Depth infinity"}),
+            # It has no properties, and answers 500 for a missing parent.
+            frozenset({"PROPPATCH", "PROPPATCH refused", "PUT refused", "LOCK refused"})
+            | frozenset({"Depth infinity", "escapes in If"})
+            | _ANOTHER,
             _PLAIN,
             _PLAIN,
-            missing=peers.PEERS["nginx"].missing,
+            peers.PEERS["nginx"].missing,
         ),
-        Server("wsgidav", _wsgidav, frozenset(), _PLAIN, _PLAIN, peers.PEERS["wsgidav"].missing),
+        Server(
+            "wsgidav",
+            _wsgidav,
+            # Its locks stay where something was deleted or moved away, and it closes the
+            # connection on a body that it has refused.
+            frozenset({"ETag in PROPFIND", "PROPPATCH refused", "PUT refused"}) | _LOCKS,
+            _PLAIN,
+            _PLAIN,
+            peers.PEERS["wsgidav"].missing,
+        ),
     )
 }
 """Those beside ours. Each lacks what it answers otherwise than RFC 4918 says, kill or no kill."""

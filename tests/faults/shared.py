@@ -42,8 +42,12 @@ class Chain:
         self._findings = findings
         self._lock = Lock()
         self._steps = {first: 0}
-        self._acked = {0: first}
+        self._acked = {0: {first}}
         self._flying: dict[int, int] = {}
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._flying)
 
     def turn(self, player: Player) -> None:
         """Read a step, write the next."""
@@ -65,7 +69,7 @@ class Chain:
             if status < 300 and step + 1 in self._acked:
                 self._findings.add(LOST_UPDATES, f"{href(self.path)}: step {step + 1} twice")
             if status < 300:
-                self._acked.setdefault(step + 1, number)
+                self._acked.setdefault(step + 1, set()).add(number)
             del self._flying[player.number]
         player.ended(asked, status)
 
@@ -78,16 +82,16 @@ class Chain:
         top, step = max(self._acked), self._step(number)
         if number == bodies.TORN:
             self._findings.add(TORN, f"{href(self.path)}")
-        elif step is None or step < top or (step == top and number != self._acked[top]):
+        elif step is None or step < top or (step == top and number not in self._acked[top]):
             self._findings.add(LOST, f"{href(self.path)}: step {top}, found {step}")
         elif step > top and number not in self._flying.values():
             self._findings.add(WRONG, f"{href(self.path)}: step {step} was refused")
         self._flying.clear()
         if number is None or step is None:
-            number, step = self._acked[top], top
-            self._acked = {step: number}
+            number = min(self._acked[top])
+            self._acked = {top: {number}}
             return Asked("PUT", href(self.path), OCTETS, bodies.body(number))
-        self._acked = {step: number}
+        self._acked = {step: {number}}
         return None
 
     def _step(self, number: int | None) -> int | None:
@@ -105,9 +109,13 @@ class Claims:
         self._findings = findings
         self._lock = Lock()
         self._next = 0
-        self._won: dict[int, int] = {}
+        self._won: dict[int, set[int]] = {}
         self._refused: set[int] = set()
         self._flying: dict[int, tuple[int, int]] = {}
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._flying)
 
     def turn(self, player: Player) -> None:
         """Claim the next name."""
@@ -117,8 +125,10 @@ class Claims:
         self._flying[player.number] = (name, number)
         status = player.begun(asked)
         with self._lock:
-            if status < 300 and self._won.setdefault(name, number) != number:
-                self._findings.add(LOST_UPDATES, f"{asked.url}: two have been the first")
+            if status < 300:
+                self._won.setdefault(name, set()).add(number)
+                if len(self._won[name]) > 1:
+                    self._findings.add(LOST_UPDATES, f"{asked.url}: two have been the first")
             elif status == 412:
                 self._refused.add(name)
             self._next = max(self._next, name + 1)
@@ -133,7 +143,7 @@ class Claims:
         for name in sorted(self._won.keys() | self._refused | flying.keys()):
             seen = found.get(self._path(name))
             content = seen.content if seen else None
-            may: set[int | None] = {self._won.get(name)}
+            may: set[int | None] = set(self._won.get(name, ()))
             if name not in self._won:
                 may = flying.get(name, set()) | (set() if name in self._refused else {None})
             if content == bodies.TORN:
@@ -158,7 +168,7 @@ class Claims:
 class Gate:
     """A file that only the holder of its exclusive lock writes to."""
 
-    kind = "LOCK"
+    kind = "LOCK by turns"
 
     def __init__(self, path: Path, findings: Findings, first: int) -> None:
         self.path = path
@@ -169,6 +179,10 @@ class Gate:
         self._locking: dict[int, str] = {}
         self._unlocking: dict[int, str] = {}
         self._writing: dict[int, int] = {}
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._locking) + len(self._unlocking) + len(self._writing)
 
     def turn(self, player: Player) -> None:
         """Lock, write and unlock; go away where somebody else holds the lock."""

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from re import Pattern
@@ -57,8 +57,10 @@ class Rows:
     damage: str
 
 
-def shown(port: int, lacks: frozenset[str], findings: Findings) -> Shown:
-    """Ask a server for everything. Raises Cut or OSError."""
+def shown(port: int, lacks: frozenset[str], owners: Mapping[str, str], findings: Findings) -> Shown:
+    """Ask a server for everything; ``owners`` are those of known tokens, for a server that does
+    not tell them. Raises Cut or OSError.
+    """
     seen: dict[Path, Seen] = {}
     tokens: dict[str, str] = {}
     etags: dict[Path, str] = {}
@@ -70,11 +72,12 @@ def shown(port: int, lacks: frozenset[str], findings: Findings) -> Shown:
                 if path in seen and (deep or path != top):
                     findings.add(WRONG, f"{href(path)}: listed twice")
                 is_file = prop.find(f"{D}resourcetype/{D}collection") is None
-                content = _content(line, path, prop, findings) if is_file else None
+                etag = prop.findtext(f"{D}getetag") or ""
+                listed = "" if "ETag in PROPFIND" in lacks else etag
+                content = _content(line, path, listed, findings) if is_file else None
                 if not is_file and not deep and path not in waiting:
                     waiting.append(path)
-                seen[path] = Seen(content, _pair(prop), frozenset(_locks(prop, tokens)))
-                etag = prop.findtext(f"{D}getetag") or ""
+                seen[path] = Seen(content, _pair(prop), frozenset(_locks(prop, tokens, owners)))
                 if etag.startswith('"'):
                     etags[path] = etag
     seen.pop((), None)
@@ -107,22 +110,24 @@ def _pair(prop: etree._Element) -> int:
     return one if one == two else bodies.TORN
 
 
-def _locks(prop: etree._Element, tokens: dict[str, str]) -> list[str]:
+def _locks(
+    prop: etree._Element, tokens: dict[str, str], owners: Mapping[str, str]
+) -> Iterator[str]:
     """The owners of the locks that a resource has; their tokens are kept in ``tokens``."""
-    owners = []
     for one in prop.iterfind(f"{D}lockdiscovery/{D}activelock"):
-        owner = "".join(one.find(f"{D}owner").itertext()).strip()  # type: ignore[union-attr]
-        tokens[owner] = (one.findtext(f"{D}locktoken/{D}href") or "").strip()
-        owners.append(owner)
-    return owners
+        token = (one.findtext(f"{D}locktoken/{D}href") or "").strip()
+        told = "".join(text for each in one.iterfind(f"{D}owner") for text in each.itertext())
+        owner = told.strip() or owners.get(token, token)
+        tokens[owner] = token
+        yield owner
 
 
-def _content(line: Connection, path: Path, prop: etree._Element, findings: Findings) -> int:
-    """The number of a file's content, asked for by GET."""
+def _content(line: Connection, path: Path, listed: str, findings: Findings) -> int:
+    """The number of a file's content, asked for by GET; ``listed`` is its ETag in PROPFIND."""
     answer = line.ask(Asked("GET", href(path), {}))
     if answer.status != 200:
         findings.add(WRONG, f"GET {href(path)}: {answer.status}, and PROPFIND lists it")
-    listed, etag = prop.findtext(f"{D}getetag"), answer.headers.get("etag")
+    etag = answer.headers.get("etag")
     if listed and etag and listed != etag:
         findings.add(WRONG, f"{href(path)}: ETag {etag} in GET, {listed} in PROPFIND")
     return bodies.number(answer.body)
