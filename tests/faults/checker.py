@@ -18,7 +18,7 @@ from tests.faults.findings import (
     Findings,
 )
 from tests.faults.load import SHARED, Load
-from tests.faults.model import Path, Seen, Thing, World, differing, is_within
+from tests.faults.model import Held, Path, Seen, Thing, World, differing, is_within
 from tests.faults.operations import href
 from tests.faults.servers import Server
 from tests.faults.view import Rows, Shown, Stored
@@ -150,33 +150,43 @@ def settled(client: Client, seen: Mapping[Path, Seen], findings: Findings) -> Wo
     nearest = min(may, key=lambda world: len(differing(world.seen(), seen)))
     _tell(client, nearest, seen, findings)
     things = {path: Thing(one.content, one.pair) for path, one in seen.items()}
-    locks = {
-        owner: held
-        for owner, held in nearest.locks.items()
-        if held.root in seen and owner in seen[held.root].owners
+    return World(things, _locks(nearest, seen))
+
+
+def _locks(nearest: World, seen: Mapping[Path, Seen]) -> dict[str, Held]:
+    """The locks that are there, those that should not be as far as they can be told."""
+    covered: dict[str, list[Path]] = {}
+    for path, one in seen.items():
+        for owner in one.owners:
+            covered.setdefault(owner, []).append(path)
+    return {
+        owner: nearest.locks.get(owner, Held(min(paths, key=len), len(paths) > 1))
+        for owner, paths in covered.items()
     }
-    return World(things, locks)
 
 
 def _tell(client: Client, nearest: World, seen: Mapping[Path, Seen], findings: Findings) -> None:
     """Every difference by its kind; all those of one operation under way are one."""
     flying, wanted = client.flying, nearest.seen()
     touched: set[Path] = set()
-    if flying is not None:
+    mine: set[str] = set()
+    if flying is not None and not flying.refusal:
         touched = set(differing(client.world.seen(), flying.after.seen()))
+        mine = set(flying.after.locks) ^ set(client.world.locks)
     halves = []
     for path in differing(wanted, seen):
         must, found = wanted.get(path), seen.get(path)
         if _is_torn(must, found):
             findings.add(TORN, f"{href(path)}: {_said(must, found)}")
+        elif must and found and (must.content, must.pair) == (found.content, found.pair):
+            if must.owners ^ found.owners <= mine:
+                halves.append(path)
         elif path in touched:
             halves.append(path)
         elif path in client.strays:
             findings.add(WRONG, f"{href(path)}: refused, and yet {_said(must, found)}")
-        elif must is None or found is None or must.content != found.content:
+        else:
             findings.add(LOST, f"{href(path)}: {_said(must, found)}")
-        elif must.pair != found.pair:
-            findings.add(LOST, f"{href(path)}: properties, {_said(must, found)}")
     if halves:
         places = ", ".join(
             f"{href(path)}: {_said(wanted.get(path), seen.get(path))}" for path in halves
@@ -184,7 +194,6 @@ def _tell(client: Client, nearest: World, seen: Mapping[Path, Seen], findings: F
         findings.add(HALF_DONE, f"{flying}: {places}")
     told = {owner for one in wanted.values() for owner in one.owners}
     there = {owner for one in seen.values() for owner in one.owners}
-    mine = set(flying.after.locks) ^ set(client.world.locks) if flying else set()
     for owner in sorted(told - there - mine):
         findings.add(LOST_LOCKS, f"{owner} on {href(nearest.locks[owner].root)}")
     for owner in sorted(there - told - mine):
@@ -208,4 +217,5 @@ def _short(one: Seen | None) -> str:
     if one is None:
         return "nothing"
     what = "a collection" if one.content is None else f"content {one.content}"
-    return f"{what}, properties {one.pair}" if one.pair else what
+    pair = f", properties {one.pair}" if one.pair else ""
+    return f"{what}{pair}{', locked' if one.owners else ''}"
