@@ -144,7 +144,8 @@ def davserver(durability: str, **environment: str) -> Server:
 
     def command(place: Path, port: int) -> Sequence[str | Path]:
         options = ("--port", str(port), "--state", place / "state.db")
-        return [sys.executable, "-m", "davserver", place / "root", *options]
+        durable = ("--durability", durability)
+        return [sys.executable, "-m", "davserver", place / "root", *options, *durable]
 
     return Server("davserver", command, environment=environment, has_state=True)
 
