@@ -9,6 +9,8 @@ EMPTY = 0
 """The number of a file without content, as LOCK makes it."""
 TORN = -1
 """The number of a content that no PUT has sent."""
+BROKEN = (EMPTY, TORN)
+"""What a file can never have that only PUT has written to."""
 SMALL = 1000
 """The size in bytes that a small content never exceeds."""
 

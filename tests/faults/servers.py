@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import configurations, peers
@@ -45,7 +46,6 @@ class Server:
     own: re.Pattern[str] = re.compile(r"\.~dav-")
     missing: Callable[[], str] = lambda: ""
     user: str | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
     has_state: bool = False
 
     def prepare(self, place: Path) -> None:
@@ -67,7 +67,7 @@ class Process:
                 [str(part) for part in server.command(place, self.port)],
                 stdout=subprocess.PIPE if server.has_state else log,
                 stderr=log,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **server.environment},
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
                 user=server.user,
                 group=server.user,
                 start_new_session=True,
@@ -101,12 +101,14 @@ class Process:
         return code
 
     def pause(self) -> None:
-        """Let all its threads stand still; returns when they do."""
+        """Let it stand still, be it in the middle of a system call: once this returns nothing new
+        begins, and whatever it has answered can be read.
+        """
         self._signal(signal.SIGSTOP)
         until = time.monotonic() + DEADLINE
-        while not all(state in "TZX" for state in _threads(self._leader.pid)):
+        while not all("T" in states <= _STILL for states in _states(self._leader.pid)):
             assert time.monotonic() < until, "it does not stand still"
-            time.sleep(0.001)
+            time.sleep(0.0005)
 
     def _signal(self, number: int) -> None:
         try:
@@ -117,37 +119,43 @@ class Process:
     def _end(self) -> None:
         self._leader.wait(DEADLINE)
         until = time.monotonic() + DEADLINE
-        while any(state not in "ZX" for state in _threads(self._leader.pid)):
+        while not all(states <= _ENDED for states in _states(self._leader.pid)):
             assert time.monotonic() < until, "processes of a killed group are still there"
             time.sleep(0.001)
         if self._leader.stdout is not None:
             self._leader.stdout.close()
 
 
-def _threads(group: int) -> Iterator[str]:
-    """The state of every thread of a group of processes, as /proc calls it."""
+_ENDED = frozenset("ZX")
+_STILL = frozenset("TDZX")
+"""A thread that sleeps in a system call (D) stops behind it, if another thread has stopped (T)."""
+
+
+def _states(group: int) -> Iterator[set[str]]:
+    """For every process of a group the states of its threads, as /proc calls them."""
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
-        try:
+        states = set()
+        with suppress(FileNotFoundError, ProcessLookupError):
             if os.getpgid(int(entry)) != group:
                 continue
             for thread in os.listdir(f"/proc/{entry}/task"):
-                line = Path(f"/proc/{entry}/task/{thread}/stat").read_text()
-                yield line.rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    line = Path(f"/proc/{entry}/task/{thread}/stat").read_text()
+                    states.add(line.rpartition(")")[2].split()[0])
+            yield states
 
 
-def davserver(durability: str, **environment: str) -> Server:
-    """Our own."""
+def davserver(durability: str, module: str = "davserver") -> Server:
+    """Our own, or a module that has its command line."""
 
     def command(place: Path, port: int) -> Sequence[str | Path]:
-        options = ("--port", str(port), "--state", place / "state.db")
-        durable = ("--durability", durability)
-        return [sys.executable, "-m", "davserver", place / "root", *options, *durable]
+        files = (place / "root", "--state", place / "state.db")
+        options = ("--port", str(port), "--durability", durability)
+        return [sys.executable, "-m", module, *files, *options]
 
-    return Server("davserver", command, environment=environment, has_state=True)
+    return Server("davserver", command, has_state=True)
 
 
 def _apache(place: Path, port: int) -> Sequence[str | Path]:

@@ -56,7 +56,7 @@ class Chain:
         found = bodies.number(answer.body) if answer.status == 200 else None
         step = self._step(found)
         if step is None or step < top:
-            kind = TORN if found == bodies.TORN else LOST
+            kind = TORN if found in bodies.BROKEN else LOST
             self._findings.add(kind, f"{href(self.path)}: step {top} was there, now {step}")
             return
         number = player.new(False)
@@ -80,8 +80,8 @@ class Chain:
         seen = found.get(self.path)
         number = seen.content if seen else None
         top, step = max(self._acked), self._step(number)
-        if number == bodies.TORN:
-            self._findings.add(TORN, f"{href(self.path)}")
+        if number in bodies.BROKEN:
+            self._findings.add(TORN, f"{href(self.path)}: content {number}")
         elif step is None or step < top or (step == top and number not in self._acked[top]):
             self._findings.add(LOST, f"{href(self.path)}: step {top}, found {step}")
         elif step > top and number not in self._flying.values():
@@ -146,8 +146,8 @@ class Claims:
             may: set[int | None] = set(self._won.get(name, ()))
             if name not in self._won:
                 may = flying.get(name, set()) | (set() if name in self._refused else {None})
-            if content == bodies.TORN:
-                self._findings.add(TORN, href(self._path(name)))
+            if content in bodies.BROKEN:
+                self._findings.add(TORN, f"{href(self._path(name))}: content {content}")
             elif content not in may:
                 self._findings.add(
                     LOST, f"{href(self._path(name))}: found {content}, not one of {may}"
@@ -230,8 +230,8 @@ class Gate:
         """Judge what is found. Gives requests that begin anew: nobody holds the lock."""
         seen = found.get(self.path, Seen(None, 0, frozenset()))
         may = {self._content, *self._writing.values()}
-        if seen.content == bodies.TORN:
-            self._findings.add(TORN, href(self.path))
+        if seen.content in bodies.BROKEN:
+            self._findings.add(TORN, f"{href(self.path)}: content {seen.content}")
         elif seen.content not in may:
             self._findings.add(LOST, f"{href(self.path)}: found {seen.content} instead of {may}")
         held = {*self._locking.values(), *self._unlocking.values(), self._holder} - {""}
@@ -247,7 +247,7 @@ class Gate:
             for owner in sorted(seen.owners)
             if owner in tokens
         ]
-        if seen.content is None or seen.content == bodies.TORN:
+        if seen.content is None or seen.content in bodies.BROKEN:
             wanted.append(Asked("PUT", href(self.path), OCTETS, bodies.body(self._content)))
         else:
             self._content = seen.content
