@@ -8,7 +8,7 @@ from tests.faults import bodies, draws
 from tests.faults.connection import Answer, Asked, Connection, Cut
 from tests.faults.findings import TORN, WRONG, Findings
 from tests.faults.model import Path, Thing, World, differing, is_within
-from tests.faults.operations import NAMES, PLAIN_NAMES, Drawing, Operation
+from tests.faults.operations import Drawing, Operation
 
 WRITES = frozenset({"PUT", "MKCOL", "DELETE", "MOVE", "COPY", "PROPPATCH", "LOCK", "UNLOCK"})
 CLIENTS = 8
@@ -116,7 +116,6 @@ class Client:
         if self._others and self.chance.random() < 0.2:
             self.chance.choice(self._others)(self)
             return
-        names = PLAIN_NAMES if "escapes in If" in self._lacks else NAMES
         given = Drawing(
             self.chance,
             self.world,
@@ -125,7 +124,6 @@ class Client:
             self.tokens,
             self.etags,
             self._stale,
-            names,
         )
         self._do(draws.drawn(given, self._lacks))
 

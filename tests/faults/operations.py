@@ -1,6 +1,6 @@
 """Operations on one's own collection: a request, and the world that it leads to."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from urllib.parse import quote
@@ -11,8 +11,6 @@ from tests.faults.model import Path, World
 
 NAMES = ("a", "a0", "a-", "b é", "c d", "e")
 """What resources are called; in the order of bytes some come between another's members."""
-PLAIN_NAMES = ("a", "a0", "a-", "b", "c", "e")
-"""For servers that do not decode what stands in an If header."""
 NS = "urn:proof"
 DEEPEST, LARGEST, MOST_LOCKS = 5, 26, 3
 SECONDS = 3600
@@ -52,7 +50,6 @@ class Drawing:
     tokens: Mapping[str, str] = field(default_factory=dict)
     etags: Mapping[Path, str] = field(default_factory=dict)
     stale: Mapping[Path, str] = field(default_factory=dict)
-    names: Sequence[str] = NAMES
 
     def href(self, path: Path) -> str:
         return href(path, slash=self.world.is_collection(path))
@@ -81,7 +78,7 @@ class Drawing:
         places = [
             (*parent, name)
             for parent in self.collections()
-            for name in self.names
+            for name in NAMES
             if (*parent, name) not in self.world and len(parent) + height <= DEEPEST
         ]
         if outside is not None:

@@ -49,11 +49,20 @@ class Server:
     has_state: bool = False
 
     def prepare(self, place: Path) -> None:
-        """Make what it expects in an empty place."""
-        for name in ("root", "home"):
-            (place / name).mkdir()
-            if self.user is not None:
-                shutil.chown(place / name, self.user, self.user)
+        """Make what it expects in an empty place, and see to it that the disk has it."""
+        self._make(place / "root")
+        self._make(place / "home")
+        subprocess.run(["sync", "-f", place], check=True)
+
+    def repair(self, place: Path) -> None:
+        """Throw away what it keeps beside the served tree, so that it can start."""
+        shutil.rmtree(place / "home")
+        self._make(place / "home")
+
+    def _make(self, folder: Path) -> None:
+        folder.mkdir()
+        if self.user is not None:
+            shutil.chown(folder, self.user, self.user)
 
 
 class Process:
@@ -199,6 +208,7 @@ _LOCKS = frozenset({"LOCK", "LOCK unmapped", "LOCK refused", "LOCK refresh", "UN
 _ANOTHER = frozenset(
     f"{method} {kind} onto another" for method in ("COPY", "MOVE") for kind in ("file", "tree")
 )
+_UNITED = frozenset({"COPY tree onto alike", "MOVE tree onto alike", "COPY Depth 0"})
 
 PEERS: Mapping[str, Server] = {
     server.name: server
@@ -216,10 +226,12 @@ PEERS: Mapping[str, Server] = {
         Server(
             "nginx",
             _nginx,
-            # It has no properties, and answers 500 for a missing parent.
-            frozenset({"PROPPATCH", "PROPPATCH refused", "PUT refused", "LOCK refused"})
-            | frozenset({"Depth infinity", "escapes in If"})
-            | _ANOTHER,
+            # It has no properties, answers 500 for a missing parent, passes over Depth and unites
+            # what is copied with what was there; its locks are in the way of longer names.
+            frozenset({"PROPPATCH", "PROPPATCH refused", "PUT refused", "Depth infinity"})
+            | _UNITED
+            | _ANOTHER
+            | _LOCKS,
             _PLAIN,
             _PLAIN,
             peers.PEERS["nginx"].missing,
@@ -227,9 +239,13 @@ PEERS: Mapping[str, Server] = {
         Server(
             "wsgidav",
             _wsgidav,
-            # Its locks stay where something was deleted or moved away, and it closes the
-            # connection on a body that it has refused.
-            frozenset({"ETag in PROPFIND", "PROPPATCH refused", "PUT refused"}) | _LOCKS,
+            # Its locks, and properties of another kind of resource, stay where something was
+            # removed, it unites what is copied with what was there, and it closes the connection
+            # on a body that it has refused.
+            frozenset({"ETag in PROPFIND", "PROPPATCH refused", "PUT refused"})
+            | _UNITED
+            | _ANOTHER
+            | _LOCKS,
             _PLAIN,
             _PLAIN,
             peers.PEERS["wsgidav"].missing,

@@ -101,11 +101,16 @@ class Session:
     def look(self) -> None:
         """Start the server and check everything; where that cannot be done begin anew."""
         try:
-            self._process = Process(self._server, self._place)
-            self._process.wait()
-            self._checker.check(self._process.port)
+            try:
+                self._start()
+            except NotStarted as error:
+                self._findings.add(WRONG, f"it does not start again: {error}")
+                self._running().kill()
+                self._server.repair(self._place)
+                self._start()
+            self._checker.check(self._running().port)
         except (NotStarted, Cut, OSError) as error:
-            self._findings.add(WRONG, f"started again: {error!r}")
+            self._findings.add(WRONG, f"after its start: {error!r}")
             self._findings.count("begun_anew")
             self._end()
             self._begin()
@@ -128,14 +133,18 @@ class Session:
         self._server.prepare(self._place)
         self._load = Load(self._seed, self._server.lacks, self._findings)
         self._checker = Checker(self._server, self._place, self._load, self._findings)
+        port = self._start().port
+        self._findings.calm = True
+        self._load.plant(port)
+        self._load.start(port, 0, TURNS)
+        self._load.join()
+        self._checker.check(port)
+        self._findings.calm = False
+
+    def _start(self) -> Process:
         self._process = Process(self._server, self._place)
         self._process.wait()
-        self._findings.calm = True
-        self._load.plant(self._process.port)
-        self._load.start(self._process.port, 0, TURNS)
-        self._load.join()
-        self._checker.check(self._process.port)
-        self._findings.calm = False
+        return self._process
 
     def _end(self) -> None:
         self._load.expect_the_end()
