@@ -48,7 +48,7 @@ class Checker:
         self._findings.count("in_flight", self._load.in_flight())
         self._compare_tree(shown, self._idle())
         if self._server.has_state:
-            self._compare_rows(shown, self._rows())
+            compare_rows(shown, self._rows(), self._findings, self._told, self._under_way())
             self._read_log()
         again = []
         for client in self._load.clients:
@@ -78,38 +78,27 @@ class Checker:
     def _compare_tree(self, shown: Shown, stored: Stored) -> None:
         """What is listed is what lies there, less the server's own names."""
         for name in sorted(set(stored.passing) - self._told):
-            self._findings.add(LEFTOVERS, name)
+            self._findings.add(LEFTOVERS, f"{name}{self._under_way()}")
         self._told.update(stored.passing)
+        for name in sorted({href(path) for path in stored.lone} - self._told):
+            self._findings.add(ORPHAN_ROWS, f"{name}{self._under_way()}")
+            self._told.add(name)
         listed = {path: one.content for path, one in shown.seen.items()}
         for path in sorted(listed.keys() | stored.contents.keys()):
             pair = listed.get(path, "nothing"), stored.contents.get(path, "nothing")
             if pair[0] != pair[1]:
                 self._findings.add(WRONG, f"{href(path)}: {pair[0]} by HTTP, {pair[1]} on the disk")
 
-    def _compare_rows(self, shown: Shown, rows: Rows) -> None:
-        if rows.intents:
-            self._findings.add(LEFTOVERS, f"{rows.intents} intents")
-        if rows.damage:
-            self._findings.add(WRONG, f"integrity_check: {rows.damage}")
-        for path in [*rows.properties, *rows.locks.values()]:
-            if path and path not in shown.seen:
-                self._findings.add(ORPHAN_ROWS, href(path))
-        for path, one in shown.seen.items():
-            wanted = 2 if one.pair else 0
-            if one.pair != bodies.TORN and rows.properties.get(path, 0) != wanted:
-                found = rows.properties.get(path, 0)
-                self._findings.add(WRONG, f"{href(path)}: {found} rows, {wanted} properties")
-        differing = set(rows.locks) ^ set(shown.tokens.values())
-        for token in sorted(differing - self._told):
-            self._findings.add(WRONG, f"only a row or only an answer has the lock {token}")
-        self._told |= differing
+    def _under_way(self) -> str:
+        """What had not been answered, for whoever looks for the cause."""
+        flying = [str(one.flying) for one in self._load.clients if one.flying is not None]
+        return f" (under way: {'; '.join(flying)})" if flying else ""
 
     def _idle(self) -> Stored:
         """What lies there once nothing passes by any more but what is known to stay."""
         until = time.monotonic() + IDLE
         while True:
-            root = self._place / "root"
-            stored = view.stored(root, self._server.passing, self._server.own)
+            stored = view.stored(self._place, self._server)
             if self._told.issuperset(stored.passing) or time.monotonic() > until:
                 return stored
             time.sleep(0.01)
@@ -132,6 +121,28 @@ class Checker:
         for line in text.decode(errors="replace").splitlines():
             if any(alarm in line for alarm in _ALARMS):
                 self._findings.add(WRONG, f"logged: {line}")
+
+
+def compare_rows(
+    shown: Shown, rows: Rows, findings: Findings, told: set[str], under_way: str = ""
+) -> None:
+    """What the database holds is what is shown. ``told`` is what was told before: it stays."""
+    if rows.intents:
+        findings.add(LEFTOVERS, f"{rows.intents} intents{under_way}")
+    if rows.damage:
+        findings.add(WRONG, f"integrity_check: {rows.damage}")
+    lone = {href(path) for path in (*rows.properties, *rows.locks.values()) if path}
+    lone -= {href(path) for path in shown.seen}
+    for name in sorted(lone - told):
+        findings.add(ORPHAN_ROWS, f"{name}{under_way}")
+    for path, one in shown.seen.items():
+        wanted, found = 2 if one.pair else 0, rows.properties.get(path, 0)
+        if one.pair != bodies.TORN and found != wanted:
+            findings.add(WRONG, f"{href(path)}: {found} rows for {wanted} properties")
+    differing = set(rows.locks) ^ set(shown.tokens.values())
+    for token in sorted(differing - told):
+        findings.add(WRONG, f"only a row or only an answer has the lock {token}")
+    told |= differing | lone
 
 
 def below(seen: Mapping[Path, Seen], top: Path) -> dict[Path, Seen]:

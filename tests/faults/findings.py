@@ -64,6 +64,10 @@ class Findings:
         """How many of each kind."""
         return {kind: self._counts[kind] for kind in KINDS}
 
+    def found(self) -> dict[str, int]:
+        """How many of the kinds of which there are any."""
+        return {kind: count for kind, count in self.violations().items() if count}
+
     def told(self) -> tuple[str, ...]:
         """The sentences, and how many more there were."""
         more = sum(self.violations().values()) - len(self.sentences)

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +34,10 @@ class NotStarted(Exception):
 class Server:
     """A kind of server. ``command`` starts it in a place at a port.
 
-    ``lacks`` are kinds of operations and of questions that it does not know, ``passing`` is what
-    names of its temporary files look like, ``own`` what names of its directories do that clients
-    do not see.
+    ``lacks`` are kinds of operations and of questions that it does not know. ``passing`` is what
+    names of its temporary files look like, ``own`` what those of its directories do that clients
+    do not see: trash, or with ``has_notes`` a file for each name that has properties. ``scratch``
+    is a folder beside the root for temporary files. ``has_state`` says that it is ours.
     """
 
     name: str
@@ -47,6 +48,8 @@ class Server:
     missing: Callable[[], str] = lambda: ""
     user: str | None = None
     has_state: bool = False
+    has_notes: bool = False
+    scratch: str = ""
 
     def prepare(self, place: Path) -> None:
         """Make what it expects in an empty place, and see to it that the disk has it."""
@@ -210,7 +213,7 @@ _ANOTHER = frozenset(
 )
 _UNITED = frozenset({"COPY tree onto alike", "MOVE tree onto alike", "COPY Depth 0"})
 
-PEERS: Mapping[str, Server] = {
+PEERS: dict[str, Server] = {
     server.name: server
     for server in (
         Server(
@@ -222,6 +225,7 @@ PEERS: Mapping[str, Server] = {
             re.compile(r"\.DAV$"),
             peers.PEERS["apache"].missing,
             peers.PLAIN_USER if os.geteuid() == 0 else None,
+            has_notes=True,
         ),
         Server(
             "nginx",
@@ -235,6 +239,7 @@ PEERS: Mapping[str, Server] = {
             _PLAIN,
             _PLAIN,
             peers.PEERS["nginx"].missing,
+            scratch="home/bodies",
         ),
         Server(
             "wsgidav",

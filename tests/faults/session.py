@@ -55,7 +55,9 @@ def folder() -> Iterator[Path]:
 
 
 class Session:
-    """A context manager: leaving it ends the server. ``place`` is all that the server writes to."""
+    """A context manager: leaving it ends the server. ``place`` is all that the server writes to,
+    ``load`` those that play.
+    """
 
     def __init__(self, server: Server, place: Path, seed: int, findings: Findings) -> None:
         self._server = server
@@ -63,7 +65,7 @@ class Session:
         self._seed = seed
         self._findings = findings
         self._process: Process | None = None
-        self._load = Load(seed, server.lacks, findings)
+        self.load = Load(seed, server.lacks, findings)
 
     def __enter__(self) -> Self:
         try:
@@ -86,11 +88,15 @@ class Session:
     ) -> None:
         """End the server after some seconds of load; ``end`` says how."""
         process = self._running()
-        self._load.start(process.port, round)
+        self.load.start(process.port, round)
         time.sleep(seconds)
-        self._load.expect_the_end()
+        self.load.expect_the_end()
         end(process)
-        self._load.join()
+        self.load.join()
+
+    def kill(self) -> None:
+        """End the server while nobody plays."""
+        self._running().kill()
 
     def end_while_starting(self, seconds: float) -> None:
         """Start the server, and kill it when it may not be ready yet."""
@@ -131,13 +137,13 @@ class Session:
             elif not one.is_dir():
                 one.unlink()
         self._server.prepare(self._place)
-        self._load = Load(self._seed, self._server.lacks, self._findings)
-        self._checker = Checker(self._server, self._place, self._load, self._findings)
+        self.load = Load(self._seed, self._server.lacks, self._findings)
+        self._checker = Checker(self._server, self._place, self.load, self._findings)
         port = self._start().port
         self._findings.calm = True
-        self._load.plant(port)
-        self._load.start(port, 0, TURNS)
-        self._load.join()
+        self.load.plant(port)
+        self.load.start(port, 0, TURNS)
+        self.load.join()
         self._checker.check(port)
         self._findings.calm = False
 
@@ -147,7 +153,7 @@ class Session:
         return self._process
 
     def _end(self) -> None:
-        self._load.expect_the_end()
+        self.load.expect_the_end()
         if self._process is not None:
             self._process.kill()
-        self._load.join()
+        self.load.join()

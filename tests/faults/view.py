@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from re import Pattern
 from urllib.parse import unquote, urlsplit
 
 from lxml import etree
@@ -15,6 +14,7 @@ from tests.faults.connection import Asked, Connection
 from tests.faults.findings import WRONG, Findings
 from tests.faults.model import Path, Seen
 from tests.faults.operations import NS, href
+from tests.faults.servers import Server
 
 D, P = "{DAV:}", f"{{{NS}}}"
 _PROPFIND = (
@@ -36,11 +36,13 @@ class Shown:
 class Stored:
     """What lies on the disk: the number of a file's content, None for a directory.
 
-    ``passing`` are names of temporary files and of what lies in the server's own directories.
+    ``passing`` are names of temporary files and of trash, ``lone`` are the paths of notes on what
+    is not there.
     """
 
     contents: Mapping[Path, int | None]
     passing: tuple[str, ...]
+    lone: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,13 @@ def _listed(
     if answer.status != 207:
         findings.add(WRONG, f"PROPFIND {href(path, slash=True)}: {answer.status}")
         return []
+    try:
+        multistatus = etree.fromstring(answer.body)
+    except etree.XMLSyntaxError as error:
+        findings.add(WRONG, f"PROPFIND {href(path, slash=True)}: {error}")
+        return []
     found = []
-    for one in etree.fromstring(answer.body).iterchildren(f"{D}response"):
+    for one in multistatus.iterchildren(f"{D}response"):
         for propstat in one.iterchildren(f"{D}propstat"):
             prop = propstat.find(f"{D}prop")
             if prop is not None and " 200 " in (propstat.findtext(f"{D}status") or ""):
@@ -133,23 +140,37 @@ def _content(line: Connection, path: Path, listed: str, findings: Findings) -> i
     return bodies.number(answer.body)
 
 
-def stored(root: FilePath, passing: Pattern[str], own: Pattern[str]) -> Stored:
-    """Read a directory tree."""
+def stored(place: FilePath, server: Server) -> Stored:
+    """Read the directory tree that a server has in a place."""
+    root = place / "root"
     contents: dict[Path, int | None] = {}
-    names: list[str] = []
+    passing: list[str] = []
+    noted: list[Path] = []
     waiting: list[Path] = [()]
     for path in waiting:
         for entry in os.scandir(root.joinpath(*path)):
-            if passing.match(entry.name):
-                names.append(entry.path)
-            elif own.match(entry.name):
-                continue
+            if server.passing.match(entry.name):
+                passing.append(entry.path)
+            elif server.own.match(entry.name):
+                names = os.listdir(entry)
+                noted += [(*path, _noted(name)) for name in names if server.has_notes]
+                passing += [f"{entry.path}/{name}" for name in names if not server.has_notes]
             elif entry.is_dir(follow_symlinks=False):
                 contents[(*path, entry.name)] = None
                 waiting.append((*path, entry.name))
             else:
                 contents[(*path, entry.name)] = bodies.number(FilePath(entry).read_bytes())
-    return Stored(contents, tuple(names))
+    if server.scratch:
+        scratch = (place / server.scratch).rglob("*")
+        passing += [str(one) for one in scratch if one.is_file()]
+    # A note on the directory itself, and those that pass, have names like these.
+    lone = {one for one in noted if one not in contents and not one[-1].startswith((".", "__db."))}
+    return Stored(contents, tuple(passing), tuple(sorted(lone)))
+
+
+def _noted(name: str) -> str:
+    """Of what a file in Apache's `.DAV` is: some kinds of databases are two files."""
+    return name.removesuffix(".pag").removesuffix(".dir")
 
 
 def rows(file: FilePath, root: FilePath) -> Rows:
