@@ -277,8 +277,20 @@ class Shares:
                 with self.section():
                     pass
             self._empty()
+            if not self.state.damage and any(self._has_trash(one) for one in self.all.values()):
+                self._remove_trash()
         except (OSError, Fault) as error:
             log.error("cannot tidy up: %r", error)
+
+    def _has_trash(self, share: Share) -> bool:
+        return not share.read_only and share.tree.find((TRASH,)) is not None
+
+    def _remove_trash(self) -> None:
+        """At rest a tree holds nothing of the server's own."""
+        with self._section():
+            for share in self.all.values():
+                if not share.read_only:
+                    share.tree.remove_trash()
 
     def make_room(self) -> bool:
         """Discard at once what is needed no longer. Gives whether there was anything."""
@@ -332,10 +344,8 @@ class Shares:
 
     def close(self) -> None:
         """Leave nothing behind that is of no use to the next start."""
-        with suppress(OSError, Fault), self._section():
-            for share in self.all.values():
-                if not share.read_only:
-                    share.tree.remove_trash()
+        with suppress(OSError, Fault):
+            self._remove_trash()
 
     def resolve(self, path: Path) -> Place | None:
         """The place of a path, or None above and beside the shares."""
