@@ -104,11 +104,12 @@ class Checker:
             time.sleep(0.01)
 
     def _rows(self) -> Rows:
-        """The rows once no intent is left."""
+        """The rows once no intent is left but what is known to stay."""
         until = time.monotonic() + IDLE
         while True:
             rows = view.rows(self._place / "state.db", self._place / "root")
-            if not rows.intents or time.monotonic() > until:
+            known = {f"intent {number}" for number in rows.intents} <= self._told
+            if known or time.monotonic() > until:
                 return rows
             time.sleep(0.01)
 
@@ -127,8 +128,9 @@ def compare_rows(
     shown: Shown, rows: Rows, findings: Findings, told: set[str], under_way: str = ""
 ) -> None:
     """What the database holds is what is shown. ``told`` is what was told before: it stays."""
-    if rows.intents:
-        findings.add(LEFTOVERS, f"{rows.intents} intents{under_way}")
+    kept = {f"intent {number}" for number in rows.intents}
+    for name in sorted(kept - told):
+        findings.add(LEFTOVERS, f"{name}{under_way}")
     if rows.damage:
         findings.add(WRONG, f"integrity_check: {rows.damage}")
     lone = {href(path) for path in (*rows.properties, *rows.locks.values()) if path}
@@ -142,7 +144,7 @@ def compare_rows(
     differing = set(rows.locks) ^ set(shown.tokens.values())
     for token in sorted(differing - told):
         findings.add(WRONG, f"only a row or only an answer has the lock {token}")
-    told |= differing | lone
+    told |= kept | differing | lone
 
 
 def below(seen: Mapping[Path, Seen], top: Path) -> dict[Path, Seen]:

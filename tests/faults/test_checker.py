@@ -156,9 +156,9 @@ def test_half_an_operation_is_one_violation(after: World, found: World, kind: st
 
 SEEN = {FILE: Seen(OLD, PAIR, frozenset({"me"})), OTHER: Seen(NEW, 0, frozenset())}
 SHOWN = Shown(SEEN, {"me": "urn:1"}, {})
-ROWS = Rows({FILE: 2}, {"urn:1": FILE}, 0, "")
+ROWS = Rows({FILE: 2}, {"urn:1": FILE}, frozenset(), "")
 ROW_FAULTS = {
-    "an intent": (replace(ROWS, intents=1), LEFTOVERS),
+    "an intent": (replace(ROWS, intents=frozenset({1})), LEFTOVERS),
     "damage": (replace(ROWS, damage="row 1 missing from index"), WRONG),
     "properties of nothing": (replace(ROWS, properties={FILE: 2, DEEP: 2}), ORPHAN_ROWS),
     "properties that nobody shows": (replace(ROWS, properties={FILE: 2, OTHER: 2}), WRONG),

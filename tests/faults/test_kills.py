@@ -6,8 +6,10 @@ import shutil
 import sqlite3
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path as FilePath
 
 import pytest
@@ -27,24 +29,26 @@ from tests.faults.proof import Report
 from tests.faults.session import Session
 from tests.running import missing
 
-SIZES = {"rename": 150, "sync": 50}
-"""How often it is killed with each durability, here; any number by hand."""
+SIZES = (("rename", 75, 1), ("rename", 75, 2), ("sync", 50, 3))
+"""Durability, kills and seed of the runs here; any number by hand."""
+AT_A_TIME = 2
+"""Runs that share the machine: while one server starts, another is killed."""
 
 
-def proved(server: str, durability: str, times: int) -> Report:
-    """A proof as its command runs it; its figures are printed for `pytest -rP`."""
-    report = kills.run(Namespace(server=server, seed=1, kills=times, durability=durability))
-    print(json.dumps({"server": server, **report.figures}))
-    return report
+def proved(server: str, durability: str, times: int, seed: int = 1) -> Report:
+    """A proof as its command runs it."""
+    return kills.run(Namespace(server=server, seed=seed, kills=times, durability=durability))
 
 
-@pytest.mark.parametrize("durability", SIZES)
-def test_nothing_acknowledged_is_lost_to_a_kill(durability: str) -> None:
-    times = SIZES[durability]
-    report = proved("davserver", durability, times)
-    assert report.violations == ()
-    assert int(report.figures["acknowledged"]) > 5 * times
-    assert int(report.figures["in_flight"]) > times
+def test_nothing_acknowledged_is_lost_to_a_kill() -> None:
+    with ProcessPoolExecutor(AT_A_TIME, get_context("spawn")) as pool:
+        runs = [pool.submit(proved, "davserver", *size) for size in SIZES]
+        reports = [run.result() for run in runs]
+    for (durability, times, _), report in zip(SIZES, reports, strict=True):
+        print(json.dumps({"durability": durability, "seed": report.seed, **report.figures}))
+        assert report.violations == ()
+        assert int(report.figures["acknowledged"]) > 5 * times
+        assert int(report.figures["in_flight"]) > times
 
 
 @pytest.mark.parametrize("name", servers.PEERS)
@@ -52,6 +56,7 @@ def test_peers_are_killed_and_counted_by_the_same_names(name: str) -> None:
     if why := servers.PEERS[name].missing():
         missing(why)
     report = proved(name, "rename", 3)
+    print(json.dumps({"server": name, **report.figures}))
     assert {"kills", "acknowledged", *KINDS} <= report.figures.keys()
     assert int(report.figures["acknowledged"]) > 50
 

@@ -13,7 +13,7 @@ from tests.faults import bodies
 from tests.faults.connection import Asked, Connection
 from tests.faults.findings import WRONG, Findings
 from tests.faults.model import Path, Seen
-from tests.faults.operations import NS, href
+from tests.faults.operations import NS, SECONDS, href
 from tests.faults.servers import Server
 
 D, P = "{DAV:}", f"{{{NS}}}"
@@ -55,7 +55,7 @@ class Rows:
 
     properties: Mapping[Path, int]
     locks: Mapping[str, Path]
-    intents: int
+    intents: frozenset[int]
     damage: str
 
 
@@ -80,6 +80,7 @@ def shown(port: int, lacks: frozenset[str], owners: Mapping[str, str], findings:
                 if not is_file and not deep and path not in waiting:
                     waiting.append(path)
                 seen[path] = Seen(content, _pair(prop), frozenset(_locks(prop, tokens, owners)))
+                _check_timeouts(prop, path, findings)
                 if etag.startswith('"'):
                     etags[path] = etag
     seen.pop((), None)
@@ -127,6 +128,14 @@ def _locks(
         owner = told.strip() or owners.get(token, token)
         tokens[owner] = token
         yield owner
+
+
+def _check_timeouts(prop: etree._Element, path: Path, findings: Findings) -> None:
+    """A lock ends when its client was told that it would, or later if that was never."""
+    for told in prop.iterfind(f"{D}lockdiscovery/{D}activelock/{D}timeout"):
+        seconds = (told.text or "").strip().removeprefix("Second-")
+        if seconds != "Infinite" and not (seconds.isdecimal() and 0 < int(seconds) <= SECONDS):
+            findings.add(WRONG, f"{href(path)}: a lock for {told.text}")
 
 
 def _content(line: Connection, path: Path, listed: str, findings: Findings) -> int:
@@ -186,9 +195,8 @@ def rows(file: FilePath, root: FilePath) -> Rows:
         locks = {
             token: _below(base, parent, name) for token, parent, name in connection.execute(query)
         }
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
-        query = "SELECT count(*) FROM intent" if "intent" in tables else "SELECT 0"
-        (intents,) = connection.execute(query).fetchone()
+        query = "SELECT id FROM intent"
+        intents = frozenset(number for (number,) in connection.execute(query))
         (damage,) = connection.execute("PRAGMA integrity_check").fetchone()
     finally:
         connection.close()
