@@ -117,13 +117,7 @@ class Client:
             self.chance.choice(self._others)(self)
             return
         given = Drawing(
-            self.chance,
-            self.world,
-            port,
-            self.new,
-            self.tokens,
-            self.etags,
-            self._stale,
+            self.chance, self.world, port, self.new, self.tokens, self.etags, self._stale
         )
         self._do(draws.drawn(given, self._lacks))
 

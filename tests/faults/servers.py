@@ -69,15 +69,17 @@ class Server:
 
 
 class Process:
-    """A server that runs. Raises NotStarted where it does not; ends with ``kill`` or ``stop``."""
+    """A server that runs; ends with ``kill`` or ``stop``."""
 
     def __init__(self, server: Server, place: Path) -> None:
-        self._place = place
         self.port = peers.free_port()
-        with (place / "server.log").open("ab") as log:
+        self._tells = server.has_state
+        self._said = place / "said"
+        self._code: int | None = None
+        with (place / "server.log").open("ab") as log, self._said.open("wb") as said:
             self._leader = subprocess.Popen(
                 [str(part) for part in server.command(place, self.port)],
-                stdout=subprocess.PIPE if server.has_state else log,
+                stdout=said,
                 stderr=log,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
                 user=server.user,
@@ -86,31 +88,38 @@ class Process:
             )
 
     def wait(self) -> None:
-        """Wait until it answers."""
-        if self._leader.stdout is None:
+        """Wait until it answers. Raises NotStarted."""
+        if not self._tells:
             try:
                 peers.wait(self.port, self._leader.poll)
             except peers.NotStarted as error:
                 raise NotStarted(f"{error}") from error
             return
-        for line in self._leader.stdout:
-            if URL.search(line.decode()):
-                return
-        raise NotStarted(f"exit code {self._leader.wait(DEADLINE)}")
+        until = time.monotonic() + DEADLINE
+        while not URL.search(self._said.read_text()):
+            if self._has_ended() or time.monotonic() > until:
+                raise NotStarted(f"it says no URL but {self._said.read_text()!r}")
+            time.sleep(0.002)
 
-    def kill(self) -> None:
-        """End all its processes at once, as they are."""
-        self._signal(signal.SIGKILL)
-        self._end()
+    def kill(self) -> int:
+        """End all its processes at once, as they are. Gives the exit code of the first."""
+        if self._code is None:
+            # Before anybody has waited for the first, nobody else can have got its number.
+            self._signal(signal.SIGKILL)
+            until = time.monotonic() + DEADLINE
+            while not all(states <= _ENDED for states in _states(self._leader.pid)):
+                assert time.monotonic() < until, "processes of a killed group are still there"
+                time.sleep(0.001)
+            self._code = self._leader.wait(DEADLINE)
+        return self._code
 
     def stop(self) -> int:
         """Ask it to end, and give its exit code."""
         self._leader.terminate()
-        try:
-            code = self._leader.wait(DEADLINE)
-        finally:
-            self.kill()
-        return code
+        until = time.monotonic() + DEADLINE
+        while not self._has_ended() and time.monotonic() < until:
+            time.sleep(0.005)
+        return self.kill()
 
     def pause(self) -> None:
         """Let it stand still, be it in the middle of a system call: once this returns nothing new
@@ -123,19 +132,13 @@ class Process:
             time.sleep(0.0005)
 
     def _signal(self, number: int) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self._leader.pid, number)
-        except ProcessLookupError:
-            return
 
-    def _end(self) -> None:
-        self._leader.wait(DEADLINE)
-        until = time.monotonic() + DEADLINE
-        while not all(states <= _ENDED for states in _states(self._leader.pid)):
-            assert time.monotonic() < until, "processes of a killed group are still there"
-            time.sleep(0.001)
-        if self._leader.stdout is not None:
-            self._leader.stdout.close()
+    def _has_ended(self) -> bool:
+        """Whether the first of its processes has ended; it is not waited for."""
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self._leader.pid, options) is not None
 
 
 _ENDED = frozenset("ZX")

@@ -13,7 +13,7 @@ from typing import Self
 from tests.faults import servers
 from tests.faults.checker import Checker
 from tests.faults.connection import Cut
-from tests.faults.findings import WRONG, Findings
+from tests.faults.findings import LEFTOVERS, WRONG, Findings
 from tests.faults.load import Load
 from tests.faults.proof import Report
 from tests.faults.servers import NotStarted, Process, Server
@@ -84,7 +84,7 @@ class Session:
         self._end()
 
     def end_under_load(
-        self, round: int, seconds: float, end: Callable[[Process], None] = Process.kill
+        self, round: int, seconds: float, end: Callable[[Process], object] = Process.kill
     ) -> None:
         """End the server after some seconds of load; ``end`` says how."""
         process = self._running()
@@ -122,8 +122,15 @@ class Session:
             self._begin()
 
     def stop(self) -> None:
-        """Let the server end as it should."""
-        self._running().stop()
+        """Let the server end as it should: ours then leaves nothing of its own in the tree."""
+        code = self._running().stop()
+        if not self._server.has_state:
+            return
+        if code:
+            self._findings.add(WRONG, f"exit code {code} after a clean stop")
+        for one in (self._place / "root").rglob("*"):
+            if self._server.own.match(one.name):
+                self._findings.add(LEFTOVERS, f"{one} after a clean stop")
 
     def _running(self) -> Process:
         assert self._process is not None
