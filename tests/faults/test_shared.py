@@ -121,7 +121,9 @@ def test_a_step_that_goes_back_is_seen_at_once() -> None:
     chain = Chain(PLACE, findings, FIRST)
     play(chain, Scripted(1, 204))
     play(chain, Scripted(2, reads=FIRST))
-    assert findings.found() == {LOST: 1}
+    assert findings.found() == {LOST_UPDATES: 1}
+    chain.judge(file(FIRST))
+    assert findings.found() == {LOST_UPDATES: 1}, "it is told once"
 
 
 CLAIMS = {
