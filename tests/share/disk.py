@@ -103,7 +103,8 @@ class Disk:
         def fsync(descriptor: int) -> None:
             path, facts = self._path(descriptor), os.fstat(descriptor)
             if path is None:
-                return real(descriptor)
+                real(descriptor)
+                return
             kind = "directory" if path.is_dir() else "file"
             self.syncs.append(kind)
             if self.refuses == kind:
@@ -113,7 +114,7 @@ class Disk:
                 self.at_sync()
             self.contents.pop(_key(facts), None)
             self.names.pop(_key(facts), None)
-            return real(descriptor)
+            real(descriptor)
 
         return fsync
 
