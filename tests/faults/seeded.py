@@ -200,7 +200,7 @@ ROWS = (
     ),
     Mutant(
         "kind-ignored",
-        "Rows of a file are shown of a collection that has its name now.",
+        "The lock of a file holds for a collection that has its name now.",
         "protocol/resources.py",
         "return facts is not None and self.kind in (0, kind(facts))",
         "return facts is not None",
@@ -266,7 +266,7 @@ ANSWERS = (
         "shares.py",
         "        return self._empty() > 0\n",
         "        return False\n",
-        "tests/share/test_room.py::test_a_copy_takes_the_room_of_what_was_removed",
+        "tests/share/test_room.py::test_the_trash_is_emptied_before_a_disk_is_full",
     ),
     Mutant(
         "damage-ignored",
