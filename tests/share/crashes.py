@@ -66,12 +66,14 @@ class Crashes:
         return self._forked(at, run)
 
     def recovery(self, at: int) -> int:
-        """The next start, which may die, too."""
+        """The next start, which may die, too, until it has recovered."""
 
         def run(dying: Dying) -> int:
-            dying.begin()
-            self.ground.recover()
-            dying.end()
+            with self.ground.served() as shares:
+                dying.begin()
+                shares.recover()
+                dying.end()
+                self.ground.rest(shares)
             return ENDED
 
         return self._forked(at, run)
