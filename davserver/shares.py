@@ -19,7 +19,7 @@ from davserver.protocol.faults import Fault
 from davserver.protocol.forms import Entry
 from davserver.protocol.paths import Path
 from davserver.protocol.resources import NANO, Stat
-from davserver.share import Place, Section, Share, View, claims, names, recovery
+from davserver.share import Place, Section, Share, View, claims, holding, names, recovery
 from davserver.share.claims import Access
 from davserver.state import Intent, Operation, State, Writer
 from davserver.tree import TRASH, Upload, content
@@ -386,6 +386,10 @@ class Shares:
         with suppress(OSError, Fault):
             self._remove_trash()
 
+    def is_fixed(self, share: Share) -> bool:
+        """Whether nothing can be changed in a share."""
+        return share.read_only or bool(self.state.damage)
+
     def resolve(self, path: Path) -> Place | None:
         """The place of a path, or None above and beside the shares."""
         if "" in self.all:
@@ -395,11 +399,7 @@ class Shares:
 
     def find(self, key: Path) -> Place | None:
         """The place of a path of the state, or None where no share holds it."""
-        for share in self.all.values():
-            base = share.base
-            if key[: len(base)] == base:
-                return Place(share, (*share.prefix, *key[len(base) :]))
-        return None
+        return holding(self.all.values(), key)
 
     def is_above(self, path: Path) -> bool:
         """Whether a path is the collection of the shares."""

@@ -170,18 +170,18 @@ class Section(View):
         self.writer.commit()
         intent = self._arrive(intent, staged, place)
         try:
-            self.leave(intent, source)
+            intent = self.leave(intent, source)
         except OSError:
             self._arrive_back(intent, staged, place)
             raise
         self.finish(intent)
 
-    def leave(self, intent: Intent, source: Place) -> None:
-        """Remove what a CARRY leaves behind."""
+    def leave(self, intent: Intent, source: Place) -> Intent:
+        """Remove what a CARRY leaves behind. Gives the intent as it is then."""
         if resources.is_collection(self.names.at(source).stat(source.name)):
-            self.put_aside(intent, source)
-        else:
-            self.names.changing(source).remove_file(source.name)
+            return self.put_aside(intent, source)
+        self.names.changing(source).remove_file(source.name)
+        return intent
 
     def put_aside(self, intent: Intent, place: Place) -> Intent:
         """Rename a collection to where it is discarded from. Gives the intent as it is then."""
