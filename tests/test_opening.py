@@ -99,7 +99,7 @@ def test_a_damaged_store_has_a_time_too(tmp_path: Path, clocks: Clocks) -> None:
 def test_a_state_on_a_network_file_system_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening.mounts, "holding", lambda path: Mount(path, "nfs4"))
+    monkeypatch.setattr("davserver.tree.mounts.holding", lambda path: Mount(path, "nfs4"))
     with pytest.raises(ConfigError, match="nfs4"):
         open_state(tmp_path / "state.db", durable=True)
     assert list(tmp_path.iterdir()) == []

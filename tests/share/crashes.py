@@ -13,13 +13,15 @@ from tests.share.ground import Ground, World, asking
 @dataclass
 class Crashes:
     """Crashes of one request on a ground. ``killed`` and ``recoveries`` count how often the
-    request, and the recovery after it, were ended by force.
+    request, and the recovery after it, were ended by force. With ``has_others`` it is no start that
+    recovers, but a server that goes on.
     """
 
     ground: Ground
     case: Case
     killed: int = 0
     recoveries: int = 0
+    has_others: bool = False
 
     def all(self, *, twice: bool = False) -> int:
         """A kill at every step, and with ``twice`` another at every step of each recovery. Gives
@@ -71,7 +73,8 @@ class Crashes:
         def run(dying: Dying) -> int:
             with self.ground.served() as shares:
                 dying.begin()
-                shares.recover()
+                if not self.has_others:
+                    shares.recover()
                 dying.end()
                 self.ground.rest(shares)
             return ENDED

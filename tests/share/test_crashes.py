@@ -99,6 +99,14 @@ def _named(cases: list[Case], name: str) -> Case:
     return next(case for case in cases if case.name == name)
 
 
+@pytest.mark.parametrize("way", [PLAIN, POOR], ids=lambda way: way.name)
+@pytest.mark.parametrize("case", [HERE[0], *_DOUBLE], ids=str)
+def test_another_server_makes_good_what_a_killed_one_has_left(
+    here: Make, case: Case, way: Way
+) -> None:
+    assert Crashes(here(way), case, has_others=True).all() > 0
+
+
 def test_intents_that_are_dropped_are_noticed(here: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control of what the recovery does."""
 
