@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from davserver.upkeep import Upkeep
 
 
@@ -33,7 +35,8 @@ def test_it_tends_at_once_and_whenever_it_is_woken() -> None:
     assert shares.times == times
 
 
-def test_it_tends_by_itself_too() -> None:
+def test_it_tends_by_itself_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("davserver.upkeep.INTERVAL", 0.01)
     shares = Tended()
     upkeep = Upkeep(shares)  # type: ignore[arg-type]
     upkeep.start()
