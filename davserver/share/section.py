@@ -354,7 +354,7 @@ class Section(View):
                 self._rename_aside(place, aside)
                 return
             except OSError as error:
-                if error.errno not in (errno.EXDEV, errno.ENOENT):
+                if error.errno not in names.NO_TRASH:
                     raise
         self.writer.add_intent(Intent(Operation.DISCARD, key, lasts=True))
 

@@ -20,6 +20,8 @@ def theirs(memory: Path, tmp_path: Path) -> Path:
     (tmp_path / "root").mkdir()
     app = Inside(tmp_path / "state.db", {"": tmp_path / "root"})
     assert app("PROPPATCH", "/", body=PATCH).status == 207
+    assert app("MKCOL", "/d").status == 201
+    assert app("DELETE", "/d").status == 204
     app.close()
     for name in ("old", "new"):
         (folder / "root" / name / "sub").mkdir(parents=True)
