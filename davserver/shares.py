@@ -185,9 +185,8 @@ class Shares:
         """
         section = self._over(writer)
         try:
-            return any(
-                recovery.recover(section, intent) for intent in writer.intents() if not intent.lasts
-            )
+            found = [intent for intent in reversed(writer.intents()) if not intent.lasts]
+            return any([recovery.recover(section, intent) for intent in found])
         finally:
             section.names.close()
 
