@@ -186,7 +186,8 @@ class Shares:
         section = self._over(writer)
         try:
             found = [intent for intent in reversed(writer.intents()) if not intent.lasts]
-            return any([recovery.recover(section, intent) for intent in found])
+            ended = [recovery.recover(section, intent) for intent in found]
+            return any(ended)
         finally:
             section.names.close()
 
