@@ -11,8 +11,14 @@ from davserver.protocol.documents import Change
 from davserver.protocol.faults import Fault
 from davserver.protocol.multistatus import Propstat
 
-Stored = Mapping[str, str]
-"""What the state holds of one resource: property names with their elements as XML."""
+
+class Stored(dict[str, str]):
+    """What the state holds of one resource: property names with their elements as XML. ``kind`` is
+    that of the resource that they were set on, 0 where it is not known.
+    """
+
+    kind: int = 0
+
 
 HREF, NAME, SIZE, TYPE, ETAG, MODIFIED, CREATED, LOCKS, LOCKABLE, AVAILABLE, USED = range(11)
 """The places of what is known of a member, in the order in which `forms` has it."""
@@ -95,7 +101,7 @@ def succeeded(outcome: Iterable[Propstat]) -> bool:
     return all(one.status is HTTPStatus.OK for one in outcome)
 
 
-def stored_text(stored: Stored, name: str) -> str | None:
+def stored_text(stored: Mapping[str, str], name: str) -> str | None:
     """The text of a stored property, for a header that has to say the same."""
     xml = stored.get(name)
     return None if xml is None else "".join(documents.read_standalone(xml).itertext()).strip()

@@ -1,8 +1,12 @@
 """Holds all that a server shows, and the tree on its disk, against the model."""
 
 import os
+import time
+from contextlib import suppress
 from pathlib import Path as FilePath
 
+from davserver.protocol.paths import reserved
+from davserver.tree import TRASH
 from tests.model.asked import Path
 from tests.model.client import Client, Shown
 from tests.model.model import Model
@@ -31,7 +35,21 @@ def compare(
 
 
 def on_disk(root: FilePath) -> dict[Path, bytes | None]:
-    """Every entry below a directory, with its content if it is a file."""
+    """Every entry below a directory, with its content if it is a file, once all that is discarded
+    in the background is gone.
+    """
+    until = time.monotonic() + 20
+    while True:
+        with suppress(FileNotFoundError):
+            found = _entries(root)
+            found.pop((TRASH,), None)
+            if not any(reserved(path) for path in found):
+                return found
+        assert time.monotonic() < until, f"not discarded: {found.keys()}"
+        time.sleep(0.002)
+
+
+def _entries(root: FilePath) -> dict[Path, bytes | None]:
     found: dict[Path, bytes | None] = {(): None}
     pending: list[Path] = [()]
     while pending:
