@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tests.bench import peers
 from tests.bench.peers import Server
-from tests.faults import session, vitals
+from tests.faults import leftovers, session, vitals
 from tests.faults.altered import Altered, idle
 from tests.faults.proof import Report
 from tests.faults.session import SESSIONS, Session, State, Verb
@@ -39,7 +39,6 @@ THREADS = 16
 """Workers of each server, or as many requests at a time as one without threads has to answer."""
 STALL_SECONDS = 0.5
 _RESET = struct.pack("ii", 1, 0)
-_RESERVED = ".~dav-"
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -251,7 +250,7 @@ def _judge(server: Server, acknowledged: Mapping[Attempt, int], told: Told) -> N
             elif state is State.OLD and number < answered:
                 told.wrong("lost", f"{attempt}: {verb.name} was acknowledged and is not there")
     if server.name == "davserver":
-        for file in server.root.rglob(f"{_RESERVED}*"):
+        for file in leftovers.cleared(server.root):
             told.violations.append(f"left over: {file.relative_to(server.root)}")
     session.forget(server.port, FOLDER, shown)
 

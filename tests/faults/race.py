@@ -5,30 +5,23 @@ another one started. Each game has its own URLs and its own law, and judges what
 been answered when all is over.
 """
 
-import os
 import random
 import shlex
-import sqlite3
 import tempfile
 import threading
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tests.faults import leftovers
 from tests.faults.fleet import Client, Fleet, Told
 from tests.faults.holders import Locks
 from tests.faults.movers import Moves
 from tests.faults.proof import Report
 from tests.faults.registers import Counters, Registers, Winners
-
-PATIENCE = 20.0
-"""Seconds that a server may take to clear away what the killed ones have left."""
-_RESERVED = ".~dav-"
-_TRASH = ".~dav-trash"
 
 
 class Game(Protocol):
@@ -124,7 +117,7 @@ def raced(race: Run) -> Told:
             referee.close()
         for state in dict.fromkeys(fleet.states):
             _clear_away(fleet, state)
-            for sentence in left_over(fleet.root, state):
+            for sentence in leftovers.of(fleet.root, state):
                 told.wrong("left_over", sentence)
     return told
 
@@ -165,28 +158,4 @@ def _play(race: Run, games: Sequence[Game], fleet: Fleet, told: Told) -> None:
 def _clear_away(fleet: Fleet, state: Path) -> None:
     """Start one server once more, and give it the time to take away what the others have left."""
     with fleet.alone(state):
-        until = time.monotonic() + PATIENCE
-        while any(_reserved(fleet.root)) and time.monotonic() < until:
-            time.sleep(0.05)
-
-
-def left_over(root: Path, state: Path) -> Iterator[str]:
-    """What nobody needs any more in a tree and its state: names of the server's own, intents, and
-    properties of what is not there.
-    """
-    for path in _reserved(root):
-        yield f"{path.relative_to(root)} is left over"
-    with closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True)) as database:
-        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_schema")}
-        if "intent" in tables:
-            for row in database.execute("SELECT * FROM intent"):
-                yield f"an intent is left over: {row}"
-        for parent, name in database.execute("SELECT DISTINCT parent, name FROM property"):
-            file = Path(os.fsdecode(parent + b"/" + name))
-            if not file.exists():
-                yield f"properties of nothing: {file}"
-
-
-def _reserved(root: Path) -> Iterator[Path]:
-    """Names of the server's own, but for the folder that it works in."""
-    return (path for path in root.rglob(f"{_RESERVED}*") if path != root / _TRASH)
+        leftovers.cleared(fleet.root)
