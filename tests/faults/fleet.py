@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from tests.faults.altered import Altered
 from tests.running import Running
@@ -37,6 +38,31 @@ class Told:
             self.counts[count] += 1
             if len(self.violations) < MOST:
                 self.violations.append(sentence)
+
+
+class Servers(Protocol):
+    """What a client asks."""
+
+    @property
+    def ports(self) -> Sequence[int]: ...
+
+    def is_doomed(self, port: int) -> bool:
+        """Whether the server at a port has been killed, or is about to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """One server, which nobody kills."""
+
+    port: int
+
+    @property
+    def ports(self) -> Sequence[int]:
+        return (self.port,)
+
+    def is_doomed(self, port: int) -> bool:
+        del port
+        return False
 
 
 class Fleet:
@@ -83,7 +109,6 @@ class Fleet:
         return [one.port for one in self.servers]
 
     def is_doomed(self, port: int) -> bool:
-        """Whether the server at a port has been killed, or is about to be."""
         return port in self._doomed
 
     def kill(self, number: int) -> None:
@@ -121,9 +146,9 @@ class _Line(Talk):
 class Client:
     """One client at a time, with a connection to each server that it has asked."""
 
-    def __init__(self, fleet: Fleet, told: Told, seed: str) -> None:
+    def __init__(self, servers: Servers, told: Told, seed: str) -> None:
         self.random = random.Random(seed)
-        self._fleet = fleet
+        self._servers = servers
         self._told = told
         self._talks: dict[int, Talk] = {}
 
@@ -142,7 +167,7 @@ class Client:
         except (OSError, Ended) as error:
             self._drop(port)
             self._told.count("unknown")
-            if not self._fleet.is_doomed(port):
+            if not self._servers.is_doomed(port):
                 self._told.wrong("dropped", f"{line}: no answer from a server that lives: {error}")
             return Asked(line, start, None, None)
         end = time.monotonic_ns()
@@ -167,8 +192,8 @@ class Client:
 
     def _connection(self) -> tuple[int, Talk]:
         while True:
-            port = self.random.choice(self._fleet.ports)
-            if self._fleet.is_doomed(port):
+            port = self.random.choice(self._servers.ports)
+            if self._servers.is_doomed(port):
                 time.sleep(0.001)
                 continue
             if port not in self._talks:
