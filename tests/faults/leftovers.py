@@ -10,14 +10,12 @@ from pathlib import Path
 PATIENCE = 20.0
 """Seconds that a server may take to clear away in the background."""
 _RESERVED = ".~dav-"
-_WORKPLACE = ".~dav-trash"
+WORKPLACE = ".~dav-trash"
 
 
 def reserved(root: Path) -> list[Path]:
     """Names of the server's own in a tree, but for the folder that it works in."""
-    return [path for path in root.rglob(f"{_RESERVED}*") if path != root / _WORKPLACE] + [
-        path for path in (root / _WORKPLACE).glob("*") if not path.name.startswith(_RESERVED)
-    ]
+    return [path for path in root.rglob(f"{_RESERVED}*") if path != root / WORKPLACE]
 
 
 def cleared(root: Path) -> list[Path]:

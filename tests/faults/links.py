@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.bench import peers
 from tests.bench.peers import Server
+from tests.faults import leftovers
 from tests.faults.fleet import Alone, Client, Told
 from tests.faults.proof import Report
 from tests.faults.swapper import Pair, Swapper
@@ -29,7 +30,7 @@ ONLY = "only-outside"
 """A name that is nowhere inside."""
 FIGURES = (
     *("requests", "done", "swaps", "trees", "read_outside", "listed_outside", "changed_outside"),
-    *("kept_inside", "server_errors", "dropped", "control_reads", "control_leaks"),
+    *("kept_inside", "left_over", "server_errors", "dropped", "control_reads", "control_leaks"),
 )
 _XML = "Content-Type: application/xml"
 _PATCH = (
@@ -132,6 +133,12 @@ def raced(serve: Serve, options: Namespace) -> Told:
         told.count("swaps", swapper.swaps)
         if not swapper.lasted:
             told.violations.append("the exchange has ended before the end")
+        if options.server == "davserver":
+            with serve(Path(made)):
+                # A work file in a folder that was renamed behind the server's back is found by
+                # nobody: only the trash has to be empty.
+                for path in leftovers.cleared(stage.root / leftovers.WORKPLACE):
+                    told.wrong("left_over", f"{path.relative_to(stage.root)} is left over")
         if not stage.is_untouched():
             told.wrong("changed_outside", "something outside of the share was changed")
         for path in stage.kept():

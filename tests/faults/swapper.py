@@ -44,6 +44,10 @@ class Swapper:
         self._process.stdout.readline()
         return self
 
+    def wait(self) -> None:
+        """Wait until it has ended by itself."""
+        self._process.wait()
+
     def __exit__(self, *_: object) -> None:
         self.lasted = self._process.poll() is None
         self._process.terminate()
