@@ -148,26 +148,44 @@ class Shares:
 
     @contextmanager
     def _section(self) -> Iterator[Section]:
-        """Names are durable before it is left, whatever became of the rows."""
-        made: list[Section] = []
+        """Names are durable before it is left. Where it fails after names had been changed, it
+        raises Fault 500 instead of what the storage said: nobody shall think that nothing is done.
+        """
+        section: Section | None = None
+        went_on: list[bool] = []
+
+        def settle(writer: Writer) -> None:
+            # Until it is known.
+            went_on.append(True)
+            went_on[0] = self._settle(writer)
+
         try:
-            with self.state.write(self._settle) as writer:
+            with self.state.write(settle) as writer:
                 section = self._over(writer)
-                made.append(section)
                 yield section
+            went_on.append(True)
             section.names.sync()
+        except (OSError, Fault) as error:
+            if went_on != [True]:
+                raise
+            log.error("a change may have been made or not: %r", error)
+            raise faults.unsure() from error
         finally:
-            for section in made:
+            if section is not None:
                 section.names.close()
 
     def _over(self, writer: Writer) -> Section:
         return Section(self.resolve, self.find, writer, self.now, self.prefix, self.tick)
 
-    def _settle(self, writer: Writer) -> None:
-        """A section has failed after it had kept an intent: finish or drop that at once."""
+    def _settle(self, writer: Writer) -> bool:
+        """A section has failed after it had kept an intent: finish or drop that at once. Gives
+        whether anything was finished.
+        """
         section = self._over(writer)
         try:
-            self._clear(section, Access(), None)
+            return any(
+                recovery.recover(section, intent) for intent in writer.intents() if not intent.lasts
+            )
         finally:
             section.names.close()
 
@@ -258,6 +276,17 @@ class Shares:
             if errors:
                 section.discard_later(staged.key)
             section.writer.remove_intent(claim.id)
+
+    def make_durable(self, *places: Place) -> None:
+        """Let all that many sections have changed survive a loss of power. Raises Fault 500."""
+        for place in places:
+            if place.share.tree.durable:
+                try:
+                    with place.directory() as directory:
+                        directory.sync_all()
+                except OSError as error:
+                    log.error("a change may last or not: %r", error)
+                    raise faults.unsure() from error
 
     def recover(self) -> None:
         """Finish what other processes have left unfinished. Raises OSError or Fault."""
