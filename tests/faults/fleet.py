@@ -144,9 +144,12 @@ class _Line(Talk):
 
 
 class Client:
-    """One client at a time, with a connection to each server that it has asked."""
+    """One client at a time, with a connection to each server that it has asked. With ``may_fail``
+    an answer of 500 is only counted.
+    """
 
-    def __init__(self, servers: Servers, told: Told, seed: str) -> None:
+    def __init__(self, servers: Servers, told: Told, seed: str, *, may_fail: bool = False) -> None:
+        self._may_fail = may_fail
         self.random = random.Random(seed)
         self._servers = servers
         self._told = told
@@ -176,6 +179,8 @@ class Client:
         self._told.count("requests")
         if reply.status == 503:
             self._told.count("busy")
+        elif reply.status >= 500 and self._may_fail:
+            self._told.count("server_errors")
         elif reply.status >= 500:
             self._told.wrong("server_errors", f"{line} was answered {reply.status}")
         return Asked(line, start, end, reply)
