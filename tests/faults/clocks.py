@@ -12,10 +12,9 @@ import signal
 import tempfile
 import time
 from argparse import ArgumentParser, Namespace
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from lxml import etree
 
 from tests.faults.altered import Altered, idle
 from tests.faults.proof import Report
+from tests.faults.told import Told
 from tests.running import Running
 from tests.wire import talk
 from tests.wire.talk import Reply, Talk
@@ -65,20 +65,8 @@ def run(options: Namespace) -> Report:
     told = Told()
     with tempfile.TemporaryDirectory(prefix="davserver-clocks-") as made:
         stepped(Path(made), options, told)
-    figures = {name: told.counts[name] for name in FIGURES}
+    figures = told.figures(FIGURES)
     return Report("clocks", options.server, options.seed, figures, tuple(told.violations))
-
-
-@dataclass(slots=True)
-class Told:
-    """What has been seen so far."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    violations: list[str] = field(default_factory=list)
-
-    def wrong(self, count: str, sentence: str) -> None:
-        self.counts[count] += 1
-        self.violations.append(sentence)
 
 
 def library() -> Path | None:
@@ -141,7 +129,7 @@ class Asker:
         self._turn = 0
 
     def ask(self, line: str, *fields: str, body: bytes = b"") -> Reply:
-        self._told.counts["requests"] += 1
+        self._told.count("requests")
         return talk.ask(self.port, line, *fields, body=body)
 
     def wants(self, status: int, line: str, *fields: str, body: bytes = b"") -> Reply:
@@ -214,10 +202,10 @@ def stepped(place: Path, options: Namespace, told: Told, *, change: str = "") ->
                 clock.step(offset)
                 running = _started(place, clock, further, change)
                 asker.port = running.port
-                told.counts["restarts"] += 1
+                told.count("restarts")
             else:
                 clock.step(offset)
-            told.counts["steps"] += 1
+            told.count("steps")
             _look(asker, clock, locks, told)
             _watch(asker, short, told)
             for lock in locks:
@@ -300,7 +288,7 @@ def _fall_silent(port: int, clock: Clock, told: Told) -> None:
         connection.send(talk.request("OPTIONS /"))
         assert connection.reply().status == 200
         clock.step(clock.offset - 8 * DAY)
-        told.counts["steps"] += 1
+        told.count("steps")
         connection.socket.settimeout(PATIENCE + SLACK)
         with suppress(ConnectionResetError):
             try:

@@ -12,10 +12,9 @@ import socket
 import struct
 import tempfile
 from argparse import ArgumentParser, Namespace
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from tests.faults import leftovers, session, vitals
 from tests.faults.altered import Altered, idle
 from tests.faults.proof import Report
 from tests.faults.session import SESSIONS, Session, State, Verb
+from tests.faults.told import Told
 from tests.wire.talk import Ended, Talk
 
 WAYS = ("reset", "close", "half", "unread")
@@ -38,6 +38,10 @@ WORKERS: Mapping[str, int] = {"wsgidav": 50}
 THREADS = 16
 """Workers of each server, or as many requests at a time as one without threads has to answer."""
 STALL_SECONDS = 0.5
+FIGURES = (
+    *("cuts", "stalls", "acknowledged", "truncated", "half_applied", "lost", "accepted_short"),
+    *("dead_workers", "sockets_kept", "descriptors_more", "memory_more_kib", "left_over"),
+)
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -65,28 +69,13 @@ def run(options: Namespace) -> Report:
     if peer is None and options.stalls:
         with _served(lambda place: impatient(place, further)) as server:
             stall(server, SESSIONS[options.server], options, told)
-    return Report("cuts", options.server, options.seed, told.figures(), tuple(told.violations))
+    return Report(
+        "cuts", options.server, options.seed, told.figures(FIGURES), tuple(told.violations)
+    )
 
 
 def _skipped(options: Namespace, why: str) -> Report:
     return Report("cuts", options.server, options.seed, skipped=why)
-
-
-@dataclass(slots=True)
-class Told:
-    """What has been seen so far."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    violations: list[str] = field(default_factory=list)
-
-    def figures(self) -> dict[str, int]:
-        names = ("cuts", "stalls", "acknowledged", "truncated", "half_applied", "lost")
-        rest = ("accepted_short", "dead_workers", "descriptors_more", "memory_more_kib")
-        return {name: self.counts[name] for name in (*names, *rest)}
-
-    def wrong(self, count: str, sentence: str) -> None:
-        self.counts[count] += 1
-        self.violations.append(sentence)
 
 
 Serve = Callable[[Path], AbstractContextManager[Server]]
@@ -147,7 +136,7 @@ def cut(server: Server, verbs: Sequence[Verb], options: Namespace, told: Told) -
             _all_answer(server, workers, told)
             sockets += _settled(server, sockets, told)
             base = vitals.held(server.pid)
-        told.counts["cuts"] += len(attempts)
+        told.count("cuts", len(attempts))
     assert base is not None
     _all_answer(server, workers, told)
     _settled(server, sockets, told)
@@ -181,7 +170,7 @@ def stall(server: Server, verbs: Sequence[Verb], options: Namespace, told: Told)
     _settled(server, sockets, told)
     _judge(server, acknowledged, told)
     _all_answer(server, THREADS, told)
-    told.counts["stalls"] += len(attempts)
+    told.count("stalls", len(attempts))
 
 
 def _prepare(server: Server, attempts: Sequence[Attempt]) -> None:
@@ -240,7 +229,7 @@ def _is_whole(attempt: Attempt) -> bool:
 def _judge(server: Server, acknowledged: Mapping[Attempt, int], told: Told) -> None:
     shown = session.listing(server.port, FOLDER)
     for attempt, answered in acknowledged.items():
-        told.counts["acknowledged"] += answered
+        told.count("acknowledged", answered)
         states = attempt.session.states(shown)
         for number, (verb, state) in enumerate(zip(attempt.session.verbs, states, strict=True)):
             if state is State.TRUNCATED:
@@ -251,7 +240,7 @@ def _judge(server: Server, acknowledged: Mapping[Attempt, int], told: Told) -> N
                 told.wrong("lost", f"{attempt}: {verb.name} was acknowledged and is not there")
     if server.name == "davserver":
         for file in leftovers.cleared(server.root):
-            told.violations.append(f"left over: {file.relative_to(server.root)}")
+            told.wrong("left_over", f"left over: {file.relative_to(server.root)}")
     session.forget(server.port, FOLDER, shown)
 
 
@@ -259,13 +248,14 @@ def _settled(server: Server, sockets: int, told: Told) -> int:
     """Let a server come to rest. Gives how many sockets it keeps of connections that are gone."""
     kept = vitals.settle(server.port, server.pid, sockets)
     if kept:
-        told.violations.append(f"{kept} sockets stay open after their connections have ended")
+        sentence = f"{kept} sockets stay open after their connections have ended"
+        told.wrong("sockets_kept", sentence, kept)
     return kept
 
 
 def _all_answer(server: Server, workers: int, told: Told) -> None:
     _make(server.root / AWAKE)
     if dead := workers - vitals.awake(server.port, workers, AWAKE):
-        told.counts["dead_workers"] += dead
-        told.violations.append(f"{dead} of {workers} workers do not answer any more")
+        sentence = f"{dead} of {workers} workers do not answer any more"
+        told.wrong("dead_workers", sentence, dead)
     session.forget(server.port, AWAKE, {})

@@ -3,9 +3,7 @@
 import random
 import signal
 import socket
-import threading
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,31 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.faults.altered import Altered
+from tests.faults.told import Told
 from tests.running import Running
 from tests.wire import talk
 from tests.wire.talk import Ended, Reply, Talk
-
-MOST = 40
-"""Violations that are kept as sentences; all are counted."""
-
-
-class Told:
-    """What many threads have seen."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self.violations: list[str] = []
-        self._mutex = threading.Lock()
-
-    def count(self, name: str, number: int = 1) -> None:
-        with self._mutex:
-            self.counts[name] += number
-
-    def wrong(self, count: str, sentence: str) -> None:
-        with self._mutex:
-            self.counts[count] += 1
-            if len(self.violations) < MOST:
-                self.violations.append(sentence)
 
 
 class Servers(Protocol):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from lxml import etree
 
 from tests.faults import bodies
-from tests.faults.fleet import Asked, Client, Told
+from tests.faults.fleet import Asked, Client
+from tests.faults.told import Told
 
 AREAS = ("/locks/0", "/locks/1")
 TARGETS = (("", True), ("/f", False), ("/s", True), ("/s/g", False))

@@ -19,9 +19,10 @@ from pathlib import Path
 from tests.bench import peers
 from tests.bench.peers import Server
 from tests.faults import leftovers
-from tests.faults.fleet import Alone, Client, Told
+from tests.faults.fleet import Alone, Client
 from tests.faults.proof import Report
 from tests.faults.swapper import Pair, Swapper
+from tests.faults.told import Told
 
 SERVERS = ("davserver", "wsgidav")
 CANARY = b"a canary that lives outside of the share"
@@ -68,7 +69,7 @@ def run(options: Namespace) -> Report:
     told = raced(serve, options)
     if not told.counts["control_leaks"]:
         told.violations.append("the control did not leak: the exchange deceives nobody")
-    figures = {name: told.counts[name] for name in FIGURES}
+    figures = told.figures(FIGURES)
     return Report("links", options.server, options.seed, figures, tuple(told.violations))
 
 
@@ -192,10 +193,12 @@ def _play(server: Server, stage: Stage, options: Namespace, told: Told) -> None:
     threads = [threading.Thread(target=guard, args=(play,)) for play in plays]
     for thread in threads:
         thread.start()
-    stop.wait(options.seconds)
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        stop.wait(options.seconds)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     if failures:
         raise failures[0]
 
@@ -270,8 +273,8 @@ def _sent(client: Client, request: Request, told: Told) -> None:
     if asked.reply and CANARY in asked.reply.body:
         told.wrong("read_outside", f"{request.line} gave what lies outside")
     # Others than PROPFIND may name what the request has named.
-    is_listed = request.line.startswith("PROPFIND") and asked.reply
-    if is_listed and ONLY.encode() in is_listed.body:
+    listing = asked.reply.body if asked.reply and request.line.startswith("PROPFIND") else b""
+    if ONLY.encode() in listing:
         told.wrong("listed_outside", f"{request.line} names what lies outside")
 
 

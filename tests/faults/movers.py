@@ -5,8 +5,9 @@ import threading
 from lxml import etree
 
 from tests.faults import bodies
-from tests.faults.fleet import Client, Told
+from tests.faults.fleet import Client
 from tests.faults.history import Op, exactly, other_than, unexplained
+from tests.faults.told import Told
 
 _XML = "Content-Type: application/xml"
 _PATCH = (
@@ -20,7 +21,7 @@ PLACES = ("a", "b")
 
 
 class Moves:
-    """Three players move, the others look. Where a thing is is a register with two values: at both
+    """Two players move, the others look. Where a thing is is a register with two values: at both
     places or at none it is never seen.
     """
 

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.faults import leftovers
-from tests.faults.fleet import Client, Fleet, Told
+from tests.faults.fleet import Client, Fleet
 from tests.faults.holders import Locks
 from tests.faults.movers import Moves
 from tests.faults.proof import Report
 from tests.faults.registers import Counters, Registers, Winners
+from tests.faults.told import Told
 
 
 class Game(Protocol):
@@ -69,7 +70,7 @@ def run(options: Namespace) -> Report:
         why = f"{options.server} has no state that several processes share"
         return Report("race", options.server, options.seed, skipped=why)
     told = raced(Run.of(options))
-    figures = {name: told.counts[name] for name in FIGURES}
+    figures = told.figures(FIGURES)
     return Report("race", options.server, options.seed, figures, tuple(told.violations))
 
 

@@ -4,8 +4,9 @@ import threading
 from collections import Counter, defaultdict
 
 from tests.faults import bodies
-from tests.faults.fleet import Asked, Client, Told
+from tests.faults.fleet import Asked, Client
 from tests.faults.history import ABSENT, ANY, PRESENT, Needs, Op, exactly, other_than, unexplained
+from tests.faults.told import Told
 
 SIZES = (60, 60, 2_000, 100_000)
 
@@ -192,8 +193,8 @@ class Counters:
             self._told.count("counted", last)
             self._told.count("counted_without_answer", len(unknown.difference(accepted)))
             if lost:
-                self._told.count("lost_updates", lost - 1)
-                self._told.wrong("lost_updates", f"{url}: {lost} accepted updates are lost")
+                sentence = f"{url}: {lost} accepted updates are lost"
+                self._told.wrong("lost_updates", sentence, lost)
             nobody = [n for n in range(1, last + 1) if n not in accepted and n not in unknown]
             if nobody:
                 self._told.wrong("unexplained", f"{url}: counts of nobody: {nobody}")

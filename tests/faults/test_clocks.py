@@ -6,7 +6,8 @@ import pytest
 
 from tests.faults import clocks
 from tests.faults.__main__ import parsed
-from tests.faults.clocks import Clock, Told
+from tests.faults.clocks import Clock
+from tests.faults.told import Told
 from tests.running import missing
 
 BY_TIME_OF_DAY = """

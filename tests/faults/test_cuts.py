@@ -12,6 +12,7 @@ from tests.faults import cuts, session, vitals
 from tests.faults.__main__ import parsed
 from tests.faults.altered import Altered
 from tests.faults.session import NEW, OLD, SESSIONS, Shown, State, Verb
+from tests.faults.told import Told
 from tests.faults.vitals import Held
 from tests.running import Running, missing
 from tests.wire.talk import Talk
@@ -45,7 +46,7 @@ def test_no_cut_leaves_half_of_anything() -> None:
 
 
 def test_a_server_that_writes_in_place_is_found_guilty() -> None:
-    report = cuts.run(options("--server", "wsgidav", "--step", "17"))
+    report = cuts.run(options("--server", "wsgidav", "--step", "29"))
     if report.skipped:
         missing(report.skipped)
     assert int(report.figures["truncated"]) > 0
@@ -63,7 +64,7 @@ def changed(place: Path, change: str) -> Iterator[Server]:
 )
 def test_a_server_with_a_fault_is_found_guilty(tmp_path: Path, change: str, figure: str) -> None:
     (tmp_path / "root").mkdir()
-    told = cuts.Told()
+    told = Told()
     with changed(tmp_path, change) as server:
         cuts.cut(server, SESSIONS["davserver"], options("--step", "40"), told)
     assert told.counts[figure] > 0

@@ -147,7 +147,7 @@ def operations(draw: st.DrawFn) -> Op:
     return Op(start, end, needs, draw(st.booleans()), draw(VALUES))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.lists(operations(), max_size=6))
 def test_it_agrees_with_trying_every_order(ops: list[Op]) -> None:
     assert (unexplained(ops) == "") == _explained_slowly(ops)

@@ -8,8 +8,9 @@ import pytest
 
 from tests.faults import bodies, leftovers, race
 from tests.faults.__main__ import parsed
-from tests.faults.fleet import Client, Fleet, Told
+from tests.faults.fleet import Client, Fleet
 from tests.faults.race import Run
+from tests.faults.told import Told
 
 WITHOUT = """
 from cheroot.server import HeaderReader
