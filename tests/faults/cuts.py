@@ -32,7 +32,7 @@ BATCH = 200
 """Attempts that share the folder, and are looked at together."""
 FOLDER, AWAKE = "session", "awake"
 """Made anew for each batch: a server that remembers what it has listed has no more to remember."""
-WARM = 0.25
+WARM = 0.4
 """The part of the cuts after which a server has all that it keeps."""
 WORKERS: Mapping[str, int] = {"wsgidav": 50}
 THREADS = 16
