@@ -20,10 +20,10 @@ from pathlib import Path
 
 from tests.bench import peers
 from tests.bench.peers import Server
-from tests.faults import leftovers, session, vitals
+from tests.faults import leftovers, sequence, vitals
 from tests.faults.altered import Altered, idle
 from tests.faults.proof import Report
-from tests.faults.session import SESSIONS, Session, State, Verb
+from tests.faults.sequence import SESSIONS, Session, State, Verb
 from tests.faults.told import Told
 from tests.wire.talk import Ended, Talk
 
@@ -177,7 +177,7 @@ def _prepare(server: Server, attempts: Sequence[Attempt]) -> None:
     _make(server.root / FOLDER)
     for one in attempts:
         one.session.prepare()
-        session.note(server.port, one.session)
+        sequence.note(server.port, one.session)
 
 
 def _make(folder: Path) -> None:
@@ -227,7 +227,7 @@ def _is_whole(attempt: Attempt) -> bool:
 
 
 def _judge(server: Server, acknowledged: Mapping[Attempt, int], told: Told) -> None:
-    shown = session.listing(server.port, FOLDER)
+    shown = sequence.listing(server.port, FOLDER)
     for attempt, answered in acknowledged.items():
         told.count("acknowledged", answered)
         states = attempt.session.states(shown)
@@ -241,7 +241,7 @@ def _judge(server: Server, acknowledged: Mapping[Attempt, int], told: Told) -> N
     if server.name == "davserver":
         for file in leftovers.cleared(server.root):
             told.wrong("left_over", f"left over: {file.relative_to(server.root)}")
-    session.forget(server.port, FOLDER, shown)
+    sequence.forget(server.port, FOLDER, shown)
 
 
 def _settled(server: Server, sockets: int, told: Told) -> int:
@@ -258,4 +258,4 @@ def _all_answer(server: Server, workers: int, told: Told) -> None:
     if dead := workers - vitals.awake(server.port, workers, AWAKE):
         sentence = f"{dead} of {workers} workers do not answer any more"
         told.wrong("dead_workers", sentence, dead)
-    session.forget(server.port, AWAKE, {})
+    sequence.forget(server.port, AWAKE, {})

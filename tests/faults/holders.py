@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from tests.faults import bodies
+from tests.faults import contents
 from tests.faults.fleet import Asked, Client
 from tests.faults.told import Told
 
@@ -115,12 +115,12 @@ class Locks:
     def _use(self, client: Client, url: str, root: str, token: str, name: str) -> None:
         """Write with the token, and read what nobody else can have written."""
         field = f"If: <{root}> (<{token}>)"
-        asked = client.ask(f"PUT {url}", field, body=bodies.body(name, 100))
+        asked = client.ask(f"PUT {url}", field, body=contents.content(name, 100))
         if asked.reply and asked.status not in (201, 204, 503):
             self._told.wrong("vanished_locks", f"{asked.line} with its token: {asked.status}")
         read = client.ask(f"GET {url}")
         if asked.status in (201, 204) and read.reply:
-            found = bodies.name(read.reply.body) if read.status == 200 else None
+            found = contents.name(read.reply.body) if read.status == 200 else None
             if found != name:
                 self._told.wrong("unguarded_writes", f"{url} is locked for {name} and has {found}")
 
@@ -128,7 +128,7 @@ class Locks:
         area = client.random.choice(AREAS)
         url = area + client.random.choice(FILES)
         ways: tuple[tuple[str, str, list[str], bytes], ...] = (
-            (url, f"PUT {url}", [], bodies.body(name, 100)),
+            (url, f"PUT {url}", [], contents.content(name, 100)),
             (url, f"PROPPATCH {url}", [_XML], _PATCH),
             (url, f"DELETE {url}", [], b""),
             (url, f"MOVE {url}", [f"Destination: /free/{name}"], b""),

@@ -4,7 +4,7 @@ import threading
 
 from lxml import etree
 
-from tests.faults import bodies
+from tests.faults import contents
 from tests.faults.fleet import Client
 from tests.faults.history import Op, exactly, other_than, unexplained
 from tests.faults.told import Told
@@ -38,7 +38,7 @@ class Moves:
             client.until_answered(line)
         for thing, member in THINGS.items():
             url = f"/moves/{thing}-a{member}"
-            client.until_answered(f"PUT {url}", body=bodies.body(thing, 100))
+            client.until_answered(f"PUT {url}", body=contents.content(thing, 100))
             client.until_answered(f"PROPPATCH {url}", _XML, body=_PATCH % thing.encode())
 
     def play(self, client: Client, number: int, stop: threading.Event) -> None:
@@ -79,7 +79,7 @@ class Moves:
             asked = client.ask(f"PROPFIND {url}", "Depth: 0", _XML, body=_ASK)
         else:
             asked = client.ask(f"GET {url}")
-            if asked.reply and asked.status == 200 and bodies.name(asked.reply.body) != thing:
+            if asked.reply and asked.status == 200 and contents.name(asked.reply.body) != thing:
                 self._told.wrong("torn_reads", f"{asked.line}: not what was moved")
         if asked.status not in (200, 207, 404):
             if asked.status not in (0, 503):

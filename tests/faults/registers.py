@@ -3,7 +3,7 @@
 import threading
 from collections import Counter, defaultdict
 
-from tests.faults import bodies
+from tests.faults import contents
 from tests.faults.fleet import Asked, Client
 from tests.faults.history import ABSENT, ANY, PRESENT, Needs, Op, exactly, other_than, unexplained
 from tests.faults.told import Told
@@ -27,7 +27,7 @@ class Records:
 
     def put(self, client: Client, url: str, name: str, needs: Needs = ANY, tag: str = "") -> Asked:
         """Write a content, on a condition: ``tag`` is that of the value which ``needs`` wants."""
-        data = bodies.body(name, client.random.choice(SIZES))
+        data = contents.content(name, client.random.choice(SIZES))
         fields = [f"If-Match: {tag}"] if tag else ["If-None-Match: *"] if needs == ABSENT else []
         asked = client.ask(f"PUT {url}", *fields, body=data)
         if asked.status == 201:
@@ -56,7 +56,7 @@ class Records:
         if asked.status == 404:
             self._add(url, asked, ABSENT)
         elif asked.reply and asked.status == 200:
-            name = bodies.name(asked.reply.body)
+            name = contents.name(asked.reply.body)
             if name is None:
                 self._told.wrong("torn_reads", f"{asked.line}: no whole content of anyone")
                 return None

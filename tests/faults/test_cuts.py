@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.bench.peers import Server
-from tests.faults import cuts, session, vitals
+from tests.faults import cuts, sequence, vitals
 from tests.faults.__main__ import parsed
 from tests.faults.altered import Altered
-from tests.faults.session import NEW, OLD, SESSIONS, Shown, State, Verb
+from tests.faults.sequence import NEW, OLD, SESSIONS, Shown, State, Verb
 from tests.faults.told import Told
 from tests.faults.vitals import Held
 from tests.running import Running, missing
@@ -99,26 +99,26 @@ def test_a_socket_that_stays_open_is_told(tmp_path: Path, monkeypatch: pytest.Mo
 PATCHED = {"one": "new", "three": "new"}
 KEPT = {"one": "old", "two": "old"}
 JUDGED: list[tuple[Verb, bytes | None, Shown, State]] = [
-    (session.PUT, None, Shown(), State.OLD),
-    (session.PUT, NEW, Shown(), State.NEW),
-    (session.PUT, b"", Shown(), State.TRUNCATED),
-    (session.PUT, NEW[:-1], Shown(), State.TRUNCATED),
-    (session.CHUNKED, OLD, Shown(), State.OLD),
-    (session.CHUNKED, NEW, Shown(), State.NEW),
-    (session.CHUNKED, None, Shown(), State.TRUNCATED),
-    (session.CHUNKED, NEW[:20], Shown(), State.TRUNCATED),
-    (session.PROPPATCH, OLD, Shown(KEPT), State.OLD),
-    (session.PROPPATCH, OLD, Shown(PATCHED), State.NEW),
-    (session.PROPPATCH, OLD, Shown(KEPT | PATCHED), State.HALF),
-    (session.PROPPATCH, OLD, Shown({"one": "new", "two": "old"}), State.HALF),
-    (session.PROPPATCH, OLD, Shown({}), State.HALF),
-    (session.LOCK_UNMAPPED, None, Shown(), State.OLD),
-    (session.LOCK_UNMAPPED, b"", Shown(locks=("a",)), State.NEW),
-    (session.LOCK_UNMAPPED, b"", Shown(), State.HALF),
-    (session.LOCK_UNMAPPED, None, Shown(locks=("a",)), State.HALF),
-    (session.LOCK, OLD, Shown(), State.OLD),
-    (session.LOCK, OLD, Shown(locks=("a",)), State.NEW),
-    (session.LOCK, OLD, Shown(locks=("a", "b")), State.HALF),
+    (sequence.PUT, None, Shown(), State.OLD),
+    (sequence.PUT, NEW, Shown(), State.NEW),
+    (sequence.PUT, b"", Shown(), State.TRUNCATED),
+    (sequence.PUT, NEW[:-1], Shown(), State.TRUNCATED),
+    (sequence.CHUNKED, OLD, Shown(), State.OLD),
+    (sequence.CHUNKED, NEW, Shown(), State.NEW),
+    (sequence.CHUNKED, None, Shown(), State.TRUNCATED),
+    (sequence.CHUNKED, NEW[:20], Shown(), State.TRUNCATED),
+    (sequence.PROPPATCH, OLD, Shown(KEPT), State.OLD),
+    (sequence.PROPPATCH, OLD, Shown(PATCHED), State.NEW),
+    (sequence.PROPPATCH, OLD, Shown(KEPT | PATCHED), State.HALF),
+    (sequence.PROPPATCH, OLD, Shown({"one": "new", "two": "old"}), State.HALF),
+    (sequence.PROPPATCH, OLD, Shown({}), State.HALF),
+    (sequence.LOCK_UNMAPPED, None, Shown(), State.OLD),
+    (sequence.LOCK_UNMAPPED, b"", Shown(locks=("a",)), State.NEW),
+    (sequence.LOCK_UNMAPPED, b"", Shown(), State.HALF),
+    (sequence.LOCK_UNMAPPED, None, Shown(locks=("a",)), State.HALF),
+    (sequence.LOCK, OLD, Shown(), State.OLD),
+    (sequence.LOCK, OLD, Shown(locks=("a",)), State.NEW),
+    (sequence.LOCK, OLD, Shown(locks=("a", "b")), State.HALF),
 ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import bodies, leftovers, race
+from tests.faults import contents, leftovers, race
 from tests.faults.__main__ import parsed
 from tests.faults.fleet import Client, Fleet
 from tests.faults.race import Run
@@ -127,9 +127,9 @@ def test_what_is_left_over_is_told(tmp_path: Path) -> None:
 
 
 def test_a_body_tells_whether_it_is_whole() -> None:
-    data = bodies.body("n1", 1000)
-    assert bodies.name(data) == "n1"
-    other = bodies.body("n2", 1000)
+    data = contents.content("n1", 1000)
+    assert contents.name(data) == "n1"
+    other = contents.content("n2", 1000)
     half = len(data) // 2
     for torn in (b"", data[:-1], data[:half], data[:half] + other[half:], data + b"x", b"x" + data):
-        assert bodies.name(torn) is None
+        assert contents.name(torn) is None

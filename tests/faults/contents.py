@@ -3,7 +3,7 @@
 import hashlib
 
 
-def body(name: str, size: int) -> bytes:
+def content(name: str, size: int) -> bytes:
     """The content of a name that no other content has: at least ``size`` bytes, in its first line
     the name, the length of the rest and its digest.
     """
