@@ -1,0 +1,253 @@
+"""Proof: every system call of every verb fails in turn, and nothing is ever half done.
+
+One server with one worker answers a request of each verb; strace tells which calls of storage it
+makes. Then the request is sent again and again, each time to a new world of the same kind, with
+another of those calls failing. After a batch the server is killed, recovers, and every world of
+the batch is looked at once more.
+"""
+
+import random
+import signal
+import tempfile
+from argparse import ArgumentParser, Namespace
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tests.bench.client import Unanswered
+from tests.faults import strace
+from tests.faults.ground import World
+from tests.faults.proof import Report
+from tests.faults.scenarios import FILES, SINGLES, TREES, Scenario
+from tests.faults.strace import Call, Fault, NotAttached
+from tests.faults.syscalls_site import Placed, Site, Unusable, plain
+from tests.faults.syscalls_verdict import STATUSES, Attempt, faulty
+
+SCENARIOS = (*SINGLES, *FILES, *TREES)
+LIES = ("renameat2", "renameat", "linkat", "mkdirat", "unlinkat", "fchmod", "pwrite64")
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What a scenario does without a fault: the world that it leaves, and its calls of storage."""
+
+    scenario: Scenario
+    wanted: World
+    calls: Sequence[Call]
+
+    def numbers(self, call: str) -> list[int]:
+        """Which invocations of a system call are about the tree or the state."""
+        return [number for number, one in enumerate(self.named(call), 1) if one.told]
+
+    def named(self, call: str) -> list[Call]:
+        return [one for one in self.calls if one.name == call]
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """A scenario and the fault that it will meet. ``last`` says that the scenario has no more
+    calls of this kind, as far as is known.
+    """
+
+    course: Course
+    fault: Fault
+    last: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has come out so far. ``counts`` are the figures of the report."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    violations: list[str] = field(default_factory=list)
+    excuses: Counter[str] = field(default_factory=Counter)
+
+    def judge(self, attempt: Attempt) -> None:
+        """Count an attempt, and what is wrong about it."""
+        wrong = list(faulty(attempt))
+        for phrase in wrong:
+            self.blame(attempt, phrase)
+        self.counts["mixed"] += any("MIXED" in phrase for phrase in wrong)
+        self.counts["faults injected"] += 1
+        if not attempt.is_done:
+            self.counts["refused"] += 1
+            self.counts["refused and rolled forward"] += attempt.is_new and not attempt.is_old
+        elif attempt.fault.error == "EINTR":
+            self.counts["retried"] += 1
+        elif attempt.excuse:
+            self.counts["fallbacks"] += 1
+            self.excuses[attempt.excuse] += 1
+
+    def judge_again(self, attempt: Attempt, after: World, seen: World) -> None:
+        """Look at an attempt once more after a recovery: is anything new wrong about it?"""
+        known = set(faulty(attempt))
+        for phrase in faulty(replace(attempt, after=after, seen=seen)):
+            if phrase not in known:
+                self.blame(attempt, f"after recovery {phrase}")
+
+    def blame(self, attempt: Attempt, phrase: str) -> None:
+        self.violations.append(f"{attempt.scenario}: {attempt.fault}: {phrase} <- {attempt.call}")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--attempts", type=int, default=1200, help="how many faults are drawn of all (1200)"
+    )
+    parser.add_argument("--all", action="store_true", help="try every fault, however long it takes")
+    parser.add_argument("--batch", type=int, default=60, help="attempts between two kills (60)")
+    parser.add_argument("--only", default="", help="only scenarios with this in their name")
+    parser.add_argument("--calls", default="", help="only these system calls, with commas between")
+    parser.add_argument(
+        "--lie",
+        action="store_true",
+        help="the control: calls are left out and told to have succeeded",
+    )
+
+
+def run(options: Namespace) -> Report:
+    if options.server != "davserver":
+        return _report(options, Tally(), "only davserver is known to have one worker thread")
+    if why := strace.refusal():
+        return _report(options, Tally(), why)
+    tally = Tally()
+    with tempfile.TemporaryDirectory(prefix="davserver-syscalls-") as made:
+        courses = _courses(Path(made), options.only)
+        tries = list(_tries(courses, options))
+        waiting = deque(tries if options.all else _drawn(tries, options))
+        number = 0
+        while waiting:
+            number += 1
+            folder = Path(made, f"batch{number}")
+            folder.mkdir()
+            _batch(folder, waiting, options, tally)
+    tally.counts["faults known"] = len(tries)
+    return _report(options, tally)
+
+
+def _report(options: Namespace, tally: Tally, skipped: str = "") -> Report:
+    figures = {
+        name: tally.counts[name]
+        for name in (
+            *("faults known", "faults injected", "not met", "refused"),
+            *("refused and rolled forward", "retried", "fallbacks"),
+            *("kills", "mixed", "leftovers"),
+        )
+    }
+    figures |= {f"  {reason}": number for reason, number in sorted(tally.excuses.items())}
+    return Report(
+        "syscalls", options.server, options.seed, figures, tuple(tally.violations), skipped
+    )
+
+
+def _courses(made: Path, only: str) -> list[Course]:
+    """Every scenario without a fault."""
+    folder = made / "courses"
+    folder.mkdir()
+    found = []
+    with Site(folder) as site:
+        for scenario in SCENARIOS:
+            if only not in scenario.name:
+                continue
+            placed = site.build(scenario)
+            reply, trace = site.ask_traced(placed)
+            if isinstance(reply, Unanswered) or reply.status != scenario.status:
+                raise Unusable(f"{scenario} without a fault: {reply}")
+            wanted = site.on_disk(placed)
+            calls = [
+                call if site.is_stored(call.told) else replace(call, told="")
+                for call in trace.calls
+            ]
+            found.append(Course(scenario, wanted, calls))
+    return found
+
+
+def _tries(courses: Iterable[Course], options: Namespace) -> Iterator[Try]:
+    """Every fault that can be met, one after another."""
+    chosen = options.calls.split(",") if options.calls else ()
+    for course in courses:
+        for call in dict.fromkeys(one.name for one in course.calls):
+            if chosen and call not in chosen:
+                continue
+            numbers = course.numbers(call)
+            for error in ("",) if options.lie else STATUSES:
+                for number in numbers:
+                    yield Try(course, Fault(call, error, number), number == len(numbers))
+
+
+def _drawn(tries: Sequence[Try], options: Namespace) -> list[Try]:
+    """A part of them: of each verb, call and error in turn, so that none is left out."""
+    chance = random.Random(options.seed)
+    classes: dict[tuple[str, str, str], list[Try]] = {}
+    for one in tries:
+        scenario = one.course.scenario
+        key = (scenario.method or scenario.kind, one.fault.call, one.fault.error)
+        classes.setdefault(key, []).append(one)
+    for members in classes.values():
+        chance.shuffle(members)
+    found: list[Try] = []
+    while classes and len(found) < options.attempts:
+        found += [members.pop() for members in classes.values()]
+        classes = {key: members for key, members in classes.items() if members}
+    found = found[: options.attempts]
+    chance.shuffle(found)
+    return found
+
+
+def _batch(folder: Path, waiting: deque[Try], options: Namespace, tally: Tally) -> None:
+    """Some attempts on a server of their own, its death, and what is there after its recovery."""
+    done: list[tuple[Placed, Attempt]] = []
+    with Site(folder) as site:
+        try:
+            while waiting and len(done) < options.batch:
+                one = waiting.popleft()
+                attempt = _attempt(site, one, tally, done)
+                if attempt and one.last and options.all:
+                    waiting.appendleft(
+                        replace(one, fault=replace(one.fault, when=one.fault.when + 1))
+                    )
+        except (Unusable, Unanswered, NotAttached) as error:
+            last = done[-1][1] if done else None
+            tally.violations.append(
+                f"the server is of no use any more: {error}, after {last and last.scenario}: "
+                f"{last and last.fault}"
+            )
+        site.stop(signal.SIGKILL)
+        tally.counts["kills"] += 1
+        site.start()
+        left = site.leftovers()
+        tally.counts["leftovers"] += len(left)
+        for name in left:
+            attempts = [a for placed, a in done if name.startswith(f"{placed.name}/")]
+            told = f"{attempts[0].scenario}: {attempts[0].fault}" if attempts else "some attempt"
+            tally.violations.append(f"{told}: left over after recovery: {name}")
+        for placed, attempt in done:
+            tally.judge_again(attempt, site.on_disk(placed), site.over_http(placed))
+
+
+def _attempt(
+    site: Site, one: Try, tally: Tally, done: list[tuple[Placed, Attempt]]
+) -> Attempt | None:
+    """Give the attempt, where its fault was met."""
+    placed = site.build(one.course.scenario)
+    reply, trace = site.ask_traced(placed, one.fault)
+    if not trace.injected:
+        tally.counts["not met"] += 1
+        return None
+    if not site.is_alive:
+        raise Unusable("it has ended")
+    call = trace.injected[0]
+    attempt = Attempt(
+        one.course.scenario,
+        one.fault,
+        call,
+        site.is_of_state(call.told),
+        reply,
+        plain(one.course.scenario.world),
+        one.course.wanted,
+        site.on_disk(placed),
+        site.over_http(placed),
+    )
+    done.append((placed, attempt))
+    tally.judge(attempt)
+    return attempt

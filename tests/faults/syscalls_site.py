@@ -1,0 +1,361 @@
+"""A running server with one worker thread, and the worlds that it serves.
+
+Each world has a folder of its own below the one share, so that many attempts follow each other
+without cleaning up, and can be looked at once more after the server was killed.
+"""
+
+import os
+import shutil
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+from urllib.parse import quote
+
+from davserver.protocol import documents, multistatus
+from davserver.protocol.paths import RESERVED_PREFIX, Path, href, parse
+from tests.bench.client import Answer, Client, Unanswered
+from tests.faults.ground import Reply, Thing, World
+from tests.faults.scenarios import Scenario
+from tests.faults.strace import Fault, Trace, traced, worker
+from tests.running import Running
+
+TRASH = RESERVED_PREFIX + "trash"
+MODIFIED = "{DAV:}getlastmodified"
+PATCHED = {"Mon, 12 Jan 1998 09:25:56 GMT": 884_597_156}
+"""The time that a PROPPATCH of the scenarios sets: a file that has it has it as a property."""
+IDLE_SECONDS = 5.0
+"""How long the server may take to empty the trash."""
+
+STORAGE = (
+    *("openat", "openat2", "mkdir", "mkdirat", "link", "linkat", "symlinkat", "readlinkat"),
+    *("rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "ftruncate", "fallocate"),
+    *("read", "pread64", "write", "pwrite64", "copy_file_range", "sendfile", "ioctl"),
+    *("fsync", "fdatasync", "syncfs", "sync_file_range", "getdents64", "newfstatat", "fstat"),
+    *("utimensat", "fchmod", "fchmodat", "fchown", "flock", "fcntl", "statfs", "fstatfs"),
+    *("listxattr", "flistxattr", "getxattr", "fgetxattr", "setxattr", "fsetxattr"),
+    *("removexattr", "fremovexattr"),
+)
+"""The system calls of storage. `close` is not among them: what counts was synced before, and the
+injected call would be left out, so that descriptors leaked.
+"""
+UNLOCKS = ("F_UNLCK", "LOCK_UN")
+"""Letting go of a lock does not fail; with an injected error the lock would stay."""
+
+_ALLPROP = b'<D:propfind xmlns:D="DAV:"><D:allprop/></D:propfind>'
+_LOCKINFO = (
+    b'<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope>'
+    b"<D:locktype><D:write/></D:locktype></D:lockinfo>"
+)
+
+
+class Unusable(Exception):
+    """The server does not do what it does without a fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A scenario's world below the folder ``name``. ``tokens`` gives the scenario's name for each
+    lock token that the server has made.
+    """
+
+    name: str
+    scenario: Scenario
+    tokens: Mapping[str, str] = field(default_factory=dict)
+
+
+class Site:
+    """A server over ``folder``; a context manager that stops it."""
+
+    def __init__(self, folder: FilePath) -> None:
+        self.folder = folder
+        self.root = folder / "root"
+        self.root.mkdir()
+        self.state = folder / "state.db"
+        self._log = folder / "trace.log"
+        self._client = Client()
+        self._worlds = 0
+        self.start()
+
+    def start(self) -> None:
+        """Start the server and find its worker, which then has done one request of each kind."""
+        self.running = Running(self.root, "--threads", "1", state=self.state)
+        self.running.start()
+        self._find_worker()
+        self._warm_up()
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        self.running.stop(how)
+
+    def __enter__(self) -> "Site":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop(signal.SIGKILL)
+
+    @property
+    def is_alive(self) -> bool:
+        return self.running.process.poll() is None
+
+    def build(self, scenario: Scenario) -> Placed:
+        """Make the world of a scenario in a new folder. Raises Unusable."""
+        self._worlds += 1
+        name = f"w{self._worlds}"
+        top = self.root / name
+        for share in ("one", "two"):
+            (top / share).mkdir(parents=True)
+        for path, thing in sorted(scenario.world.things.items()):
+            real = top.joinpath(*path)
+            if thing.content is None:
+                real.mkdir()
+            else:
+                real.write_bytes(thing.content)
+        for path, thing in scenario.world.things.items():
+            if thing.properties:
+                values = "".join(thing.properties.values())
+                body = (
+                    f'<D:propertyupdate xmlns:D="DAV:"><D:set><D:prop>{values}</D:prop></D:set>'
+                    "</D:propertyupdate>"
+                )
+                self._expect(207, "PROPPATCH", (name, *path), body=body.encode())
+        tokens = {}
+        for token, path in scenario.world.locks.items():
+            fields = {"Depth": "0", "Timeout": "Second-80000"}
+            answer = self._expect(200, "LOCK", (name, *path), fields, _LOCKINFO)
+            tokens[answer.headers["lock-token"].strip("<>")] = token
+        return Placed(name, scenario, tokens)
+
+    def ask(self, placed: Placed) -> Reply:
+        """Send the request of the scenario. Raises Unanswered where no whole answer comes."""
+        scenario = placed.scenario
+        fields = dict(scenario.headers)
+        if "Destination" in fields:
+            fields["Destination"] = f"/{placed.name}{fields['Destination']}"
+        for real, token in placed.tokens.items():
+            fields = {
+                key: value.replace(f"<{token}>", f"<{real}>") for key, value in fields.items()
+            }
+        method = scenario.method or scenario.kind
+        answer = self._send(method, (placed.name, *scenario.source), fields, scenario.body)
+        return _reply(placed, method, answer)
+
+    def ask_traced(
+        self, placed: Placed, fault: Fault | None = None
+    ) -> tuple[Reply | Unanswered, Trace]:
+        """Send the request of the scenario while strace watches the worker."""
+        reply: Reply | Unanswered
+        with traced(self.worker, STORAGE, self._log, fault) as trace:
+            try:
+                reply = self.ask(placed)
+            except Unanswered as error:
+                reply = error
+        return reply, trace
+
+    def is_stored(self, call: str) -> bool:
+        """Whether a call, as strace tells it, is about the tree or the state, and can fail."""
+        is_unlock = any(word in call for word in UNLOCKS)
+        return not is_unlock and (str(self.folder) in call or "/proc/self/fd/" in call)
+
+    def is_of_state(self, call: str) -> bool:
+        return str(self.state) in call
+
+    def on_disk(self, placed: Placed) -> World:
+        """The world as the file system and the state have it."""
+        stored: dict[Path, dict[str, str]] = {}
+        top = self.root / placed.name
+        for parent, name, prop, value in self._rows("parent, name, property, value", "property"):
+            path = self._below(top, parent, name)
+            if path is not None:
+                stored.setdefault(path, {})[prop] = _text(value)
+        locks = {}
+        for token, parent, name in self._rows("token, parent, name", "lock"):
+            path = self._below(top, parent, name)
+            if path is not None:
+                locks[token] = path
+        things: dict[Path, Thing] = {}
+        for share in ("one", "two"):
+            for path, entry in _entries(top / share, (share,)):
+                values = stored.pop(path, {})
+                if entry.is_dir(follow_symlinks=False):
+                    things[path] = Thing(None, values)
+                    continue
+                modified = int(entry.stat(follow_symlinks=False).st_mtime)
+                times = {MODIFIED: text for text, when in PATCHED.items() if when == modified}  # noqa: B035
+                things[path] = Thing(FilePath(entry.path).read_bytes(), values | times)
+        return World(things, _named(placed, locks), frozenset(stored))
+
+    def over_http(self, placed: Placed) -> World:
+        """The world as a client sees it. Raises Unusable."""
+        things: dict[Path, Thing] = {}
+        locks: dict[str, Path] = {}
+        fields = {"Depth": "infinity"}
+        listing = self._expect(207, "PROPFIND", (placed.name,), fields, _ALLPROP)
+        for response in multistatus.parse(listing.body):
+            path = parse(response.href).path[1:]
+            known = _known(response)
+            for token in known["{DAV:}lockdiscovery"].iter("{DAV:}locktoken"):
+                locks[(token.findtext("{DAV:}href") or "").strip()] = path
+            if len(path) < 2:
+                continue
+            values = {
+                name: value.text or ""
+                for name, value in known.items()
+                if not name.startswith("{DAV:}") or (name == MODIFIED and value.text in PATCHED)
+            }
+            content = None
+            if known["{DAV:}resourcetype"].find("{DAV:}collection") is None:
+                content = self._expect(200, "GET", (placed.name, *path)).body
+            elif MODIFIED in values:
+                del values[MODIFIED]
+            things[path] = Thing(content, values)
+        return World(things, _named(placed, locks))
+
+    def leftovers(self) -> list[str]:
+        """What has a reserved name, and the intents, once the server has nothing more to do: it is
+        waited for. The trash itself may be there.
+        """
+        until = time.monotonic() + IDLE_SECONDS
+        while found := [*self._reserved(), *self._intents()]:
+            if time.monotonic() > until:
+                break
+            time.sleep(0.02)
+        return found
+
+    def clear(self) -> None:
+        """Remove all worlds while no server runs."""
+        shutil.rmtree(self.root)
+        self.root.mkdir()
+
+    def _find_worker(self) -> None:
+        def ask() -> None:
+            self._expect(207, "PROPFIND", (), {"Depth": "1"})
+
+        self.worker = worker(self.running.process.pid, ask, "getdents64", self._log)
+
+    def _warm_up(self) -> None:
+        """Let it load what it loads late: it would be no storage of the served tree's."""
+        self._worlds += 1
+        name = f"w{self._worlds}"
+        self._expect(201, "MKCOL", (name,))
+        self._expect(201, "PUT", (name, "a"), body=b"a")
+        self._expect(204, "PUT", (name, "a"), body=b"b")
+        token = self._expect(200, "LOCK", (name, "a"), body=_LOCKINFO).headers["lock-token"]
+        self._expect(204, "UNLOCK", (name, "a"), {"Lock-Token": token})
+        for method, source, target in (
+            ("COPY", (name, "a"), (name, "b")),
+            ("MOVE", (name, "b"), (name, "c")),
+            ("COPY", (name,), (f"{name}b",)),
+            ("MOVE", (f"{name}b",), (f"{name}c",)),
+        ):
+            self._expect(201, method, source, {"Destination": href(target, False)})
+        self._expect(204, "DELETE", (name, "c"))
+        self._expect(204, "DELETE", (f"{name}c",))
+        self._expect(204, "DELETE", (name,))
+
+    def _send(
+        self, method: str, path: Path, fields: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Answer:
+        return self._client.send(self.running.port, method, href(path, False), fields, body)
+
+    def _expect(
+        self,
+        status: int,
+        method: str,
+        path: Path,
+        fields: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Answer:
+        try:
+            answer = self._send(method, path, fields, body)
+        except Unanswered as error:
+            raise Unusable(str(error)) from error
+        if answer.status != status:
+            raise Unusable(f"{method} {href(path, False)}: {answer.status} instead of {status}")
+        return answer
+
+    def _rows(self, columns: str, table: str) -> list[tuple[Any, ...]]:
+        file = f"file:{quote(str(self.state))}?mode=ro"
+        try:
+            with closing(sqlite3.connect(file, uri=True)) as store:
+                return store.execute(f"SELECT {columns} FROM {table}").fetchall()
+        except sqlite3.Error as error:
+            raise Unusable(f"the state cannot be read: {error}") from error
+
+    def _intents(self) -> Iterator[str]:
+        if self._rows("name", "sqlite_schema WHERE name = 'intent'"):
+            for (number,) in self._rows("id", "intent"):
+                yield f"intent {number}"
+
+    def _reserved(self) -> Iterator[str]:
+        for folder, directories, files in os.walk(self.root):
+            for name in [*directories, *files]:
+                if name.startswith(RESERVED_PREFIX):
+                    real = FilePath(folder, name)
+                    is_trash = real == self.root / TRASH and real.is_dir()
+                    if not is_trash or any(real.iterdir()):
+                        yield str(real.relative_to(self.root))
+
+    @staticmethod
+    def _below(top: FilePath, parent: bytes, name: bytes) -> Path | None:
+        real = FilePath(os.fsdecode(parent), os.fsdecode(name))
+        return real.relative_to(top).parts if real.is_relative_to(top) else None
+
+
+def plain(world: World) -> World:
+    """A world with the text of its properties instead of their elements."""
+    things = {
+        path: Thing(thing.content, {key: _text(value) for key, value in thing.properties.items()})
+        for path, thing in world.things.items()
+    }
+    return World(things, world.locks)
+
+
+def _named(placed: Placed, locks: Mapping[str, Path]) -> dict[str, Path]:
+    """Locks by the scenario's names for them; those that the request has made are numbered."""
+    named = {placed.tokens[token]: path for token, path in locks.items() if token in placed.tokens}
+    made = sorted(path for token, path in locks.items() if token not in placed.tokens)
+    return named | {f"made {number}": path for number, path in enumerate(made)}
+
+
+def _entries(folder: FilePath, path: Path) -> Iterator[tuple[Path, os.DirEntry[str]]]:
+    with os.scandir(folder) as found:
+        entries = list(found)
+    for entry in entries:
+        if entry.name.startswith(RESERVED_PREFIX):
+            continue
+        yield (*path, entry.name), entry
+        if entry.is_dir(follow_symlinks=False):
+            yield from _entries(FilePath(entry.path), (*path, entry.name))
+
+
+def _reply(placed: Placed, method: str, answer: Answer) -> Reply:
+    """An answer with the statuses of a 207: by path, or by property where it is a PROPPATCH."""
+    failed: dict[Path, int] = {}
+    if answer.status == 207:
+        for one in multistatus.parse(answer.body):
+            path = parse(one.href).path[1:]
+            if one.status is not None:
+                failed[path] = one.status.value
+            for stat in one.propstats:
+                if method == "PROPPATCH" and stat.status.value not in (200, 424):
+                    failed[path] = stat.status.value
+    return Reply(answer.status, answer.headers, failed)
+
+
+def _known(response: multistatus.Response) -> dict[str, documents.Element]:
+    """The properties that have values, by their names."""
+    found = (
+        documents.read_standalone(value)
+        for stat in response.propstats
+        if stat.status.value == 200
+        for value in stat.properties
+    )
+    return {str(element.tag): element for element in found}
+
+
+def _text(element: str) -> str:
+    return documents.read_standalone(element).text or ""
