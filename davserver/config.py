@@ -41,6 +41,7 @@ class Settings:
     port: int
     read_only: bool
     state: str | None
+    durability: str
     user: str | None
     allowed_hosts: tuple[str, ...]
     behind_tls_proxy: bool
@@ -273,6 +274,13 @@ def _check(settings: Settings) -> None:
     for key, (least, most) in _LEAST.items():
         if not least <= getattr(settings, key) <= most:
             raise ConfigError(f"{_where(settings, key)}: must be from {least} to {most}.")
+    for option in OPTIONS:
+        value = getattr(settings, option.key)
+        if option.choices and value not in option.choices:
+            raise ConfigError(
+                f"{_where(settings, option.key)}: must be {' or '.join(option.choices)}, "
+                f"not {value}."
+            )
     if not settings.shares:
         raise ConfigError("Nothing to serve: name a directory, as in: davserver ~/files")
     _check_address(settings)

@@ -13,7 +13,8 @@ SHARES = "DAVSERVER_SHARES"
 @dataclass(frozen=True, slots=True)
 class Option:
     """One option. ``kind`` is the type of its value: `str`, `int`, `bool`, `list` (of names) or
-    `mode` (octal permissions). ``brief`` is its line in `--help`, ``sentence`` says all of it.
+    `mode` (octal permissions). ``choices`` are all values that it can have. ``brief`` is
+    its line in `--help`, ``sentence`` says all of it.
     """
 
     key: str
@@ -22,6 +23,7 @@ class Option:
     brief: str
     sentence: str
     metavar: str = ""
+    choices: tuple[str, ...] = ()
 
     @property
     def flag(self) -> str:
@@ -60,6 +62,16 @@ OPTIONS: tuple[Option, ...] = (
         "File for locks and properties, made if missing; the default lies in "
         "$XDG_STATE_HOME/davserver, named after the served directories.",
         "FILE",
+    ),
+    Option(
+        "durability",
+        "str",
+        "sync",
+        "what a change survives: sync or rename (sync)",
+        "What a change that was answered survives: `sync` a loss of power, `rename` the end of the "
+        "server, by kill -9 too; that is faster.",
+        "HOW",
+        ("sync", "rename"),
     ),
     Option(
         "user",

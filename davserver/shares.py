@@ -1,18 +1,40 @@
-"""All shares: resolves any path, and serves `/` above them as a collection that nobody changes."""
+"""All shares: resolves any path, and serves `/` above them as a collection that nobody changes.
 
+Here is the door of the commit section, too, since there is one for all shares.
+"""
+
+import errno
+import logging
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TypeVar
 
 from davserver.protocol import faults, paths, resources
+from davserver.protocol.faults import Fault
 from davserver.protocol.forms import Entry
 from davserver.protocol.paths import Path
 from davserver.protocol.resources import NANO, Stat
-from davserver.share import Place, Section, Share, View
-from davserver.state import State
+from davserver.share import Place, Section, Share, View, claims, names, recovery
+from davserver.share.claims import Access
+from davserver.state import Intent, Operation, State, Writer
+from davserver.tree import TRASH, Upload, content
+
+log = logging.getLogger("davserver.storage")
+
+Done = TypeVar("Done")
+
+LARGE = 1 << 20
+"""Bytes from which content is refused before it is sent, where there is no room for it."""
+
+PAUSE = threading.Event().wait
+
+PATIENCE = 5.0
+"""Seconds that a request waits for a tree operation that is in its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +71,12 @@ class Written:
 
 
 class Shares:
-    """Trees by name, over one state. ``clock`` tells nanoseconds since the epoch.
+    """Trees by name, over one state.
 
-    ``prefix`` is the path that this server's root hangs under. A single share with an empty name
-    is the root itself; else `/` is a collection of the shares.
+    ``clock`` tells nanoseconds since the epoch for what files are dated with, ``steady`` seconds
+    since the epoch for locks: the same, but for steps of the wall clock. ``pause`` waits for some
+    seconds. ``prefix`` is the path that this server's root hangs under. A single share with an
+    empty name is the root itself; else `/` is a collection of the shares.
     """
 
     def __init__(
@@ -61,6 +85,8 @@ class Shares:
         state: State,
         clock: Callable[[], int],
         *,
+        steady: Callable[[], float] | None = None,
+        pause: Callable[[float], object] = PAUSE,
         limits: Limits = Limits(),
         prefix: Path = (),
     ) -> None:
@@ -69,24 +95,247 @@ class Shares:
         self.all: Mapping[str, Share] = MappingProxyType({share.name: share for share in shares})
         self.state = state
         self.written = Written()
+        self.wake: Callable[[], object] = lambda: None
         self._clock = clock
-        self._stamped = 0
-        self._stamping = threading.Lock()
+        self._steady = steady
+        self._pause = pause
+        self._dated = 0
+        self._dating = threading.Lock()
+        self._stuck: set[str] = set()
+        for share in shares:
+            share.tree.make_room = self.make_room
 
     @property
     def now(self) -> float:
-        """Seconds since the epoch."""
-        return self._clock() / NANO
+        """Seconds since the epoch, for locks."""
+        return self._steady() if self._steady is not None else self._clock() / NANO
 
     def view(self) -> View:
         """What is there now."""
         return View(self.resolve, self.state.read(), self.now, self.prefix)
 
     @contextmanager
-    def section(self) -> Iterator[Section]:
-        """The commit section. Raises Fault 503 or OSError where the state cannot be written."""
-        with self.state.write() as writer:
-            yield Section(self.resolve, writer, self.now, self.prefix, self.stamp)
+    def section(
+        self,
+        *writes: Place,
+        reads: Sequence[Place] = (),
+        tree: bool = False,
+        claim: Intent | None = None,
+    ) -> Iterator[Section]:
+        """The commit section, for a request that changes ``writes`` and looks at ``reads``; with
+        ``tree`` all that is below them, too. ``claim`` is its own, if it has one.
+
+        What others have left unfinished is finished first, and a tree operation that is under way
+        and in the way is waited for. Raises Fault 503 where that takes too long, Fault or OSError
+        where the state cannot be written.
+        """
+        access = Access(tuple(one.key for one in writes), tuple(one.key for one in reads), tree)
+        with self._admitted(access, claim) as section:
+            yield section
+
+    @contextmanager
+    def _admitted(self, access: Access, claim: Intent | None) -> Iterator[Section]:
+        waited = 0.0
+        while True:
+            with self._section() as section:
+                if self._clear(section, access, claim):
+                    yield section
+                    return
+            if waited >= PATIENCE:
+                raise faults.busy()
+            self._pause(0.02)
+            waited += 0.02
+
+    @contextmanager
+    def _section(self) -> Iterator[Section]:
+        """Names are durable before it is left, whatever became of the rows."""
+        made: list[Section] = []
+        try:
+            with self.state.write(self._settle) as writer:
+                section = self._over(writer)
+                made.append(section)
+                yield section
+            section.names.sync()
+        finally:
+            for section in made:
+                section.names.close()
+
+    def _over(self, writer: Writer) -> Section:
+        return Section(self.resolve, self.find, writer, self.now, self.prefix, self.tick)
+
+    def _settle(self, writer: Writer) -> None:
+        """A section has failed after it had kept an intent: finish or drop that at once."""
+        section = self._over(writer)
+        try:
+            self._clear(section, Access(), None)
+        finally:
+            section.names.close()
+
+    def _clear(self, section: Section, access: Access, claim: Intent | None) -> bool:
+        """Finish what nobody else will, and tell whether nothing is in the way."""
+        own = claim.id if claim is not None else 0
+        found = [intent for intent in section.writer.intents() if intent.id != own]
+        orphans = [intent for intent in found if section.writer.is_orphan(intent)]
+        for intent in orphans:
+            try:
+                with section.writer.attempt():
+                    recovery.recover(section, intent)
+            except recovery.Elsewhere:
+                continue
+            except (OSError, Fault) as error:
+                log.error("cannot finish %s of an earlier request: %r", intent.operation, error)
+                if not claims.are_apart(access, intent):
+                    raise
+        if orphans:
+            section.writer.commit()
+        return all(claims.are_apart(access, intent) for intent in found if intent not in orphans)
+
+    @contextmanager
+    def upload(self, place: Place, mode: int = 0o666) -> Iterator[Upload]:
+        """Begin the content of a file in the directory of a place. Where it needs a reserved name
+        from the beginning, that is kept in mind until the end. Raises OSError or Fault.
+        """
+        staged: list[Intent] = []
+
+        def stage(name: str) -> None:
+            beside = Place(place.share, (*place.path[:-1], name))
+            staged.append(self.claim(Intent(Operation.STAGE, beside.key, lasts=True)))
+
+        try:
+            with (
+                place.directory() as directory,
+                place.share.tree.upload(directory, mode, stage) as upload,
+            ):
+                yield upload
+        finally:
+            for intent in staged:
+                self.release(intent)
+
+    def claim(self, intent: Intent, *, within: Intent | None = None) -> Intent:
+        """Keep an intent that lasts beyond a section: others wait for it, unless it is ``within``
+        one that has been claimed already. Raises Fault 503 where others are in its way too long.
+        """
+        access = Access() if within is not None else claims.access(intent)
+        with self._admitted(access, None) as section:
+            return section.writer.add_intent(intent)
+
+    def release(self, claim: Intent) -> None:
+        """Forget an intent that has come to nothing. Where that fails, its owner's end does it."""
+        with suppress(OSError, Fault), self._section() as section:
+            section.writer.remove_intent(claim.id)
+
+    @contextmanager
+    def staging(
+        self,
+        operation: Operation,
+        source: Place,
+        target: Place,
+        *,
+        within: Intent | None = None,
+    ) -> Iterator[tuple[Intent, Place]]:
+        """Claim a tree operation that builds what will be at ``target`` under a reserved name
+        beside it. Gives the claim and that place. What is still there at the end is discarded.
+
+        Raises OSError or Fault.
+        """
+        staged = names.beside(target)
+        claim = self.claim(
+            Intent(operation, source.key, target.key, staged.key, lasts=True), within=within
+        )
+        try:
+            yield claim, staged
+        finally:
+            with suppress(OSError, Fault):
+                self._drop(claim, staged)
+            self.wake()
+
+    def _drop(self, claim: Intent, staged: Place) -> None:
+        """Discard what was built, if it did not come to its place."""
+        if all(intent.id != claim.id for intent in self.state.read().intents()):
+            return
+        errors = self._discard(staged)
+        with self._section() as section:
+            if errors:
+                section.discard_later(staged.key)
+            section.writer.remove_intent(claim.id)
+
+    def recover(self) -> None:
+        """Finish what other processes have left unfinished. Raises OSError or Fault."""
+        with self.section():
+            self.state.bury_owners()
+            for share in self.all.values():
+                if not share.read_only:
+                    for name in share.tree.in_trash(work=True):
+                        share.tree.discard((TRASH, name))
+
+    def tend(self) -> None:
+        """Finish what others have left, and discard what is needed no longer. What cannot be
+        discarded stays, unseen, and is logged once.
+        """
+        try:
+            if self.state.read().intents():
+                with self.section():
+                    pass
+            self._empty()
+        except (OSError, Fault) as error:
+            log.error("cannot tidy up: %r", error)
+
+    def make_room(self) -> bool:
+        """Discard at once what is needed no longer. Gives whether there was anything."""
+        return self._empty() > 0
+
+    def with_room(self, do: Callable[[], Done]) -> Done:
+        """Do something, and again where space had run out and something could be discarded."""
+        try:
+            return do()
+        except OSError as error:
+            if error.errno not in content.FULL or not self.make_room():
+                raise
+        return do()
+
+    def require_room(self, place: Place, length: int | None) -> None:
+        """Raises OSError where content of so many bytes, as its sender says, cannot have room."""
+        if length is None or length < LARGE:
+            return
+        with place.directory() as directory:
+            while directory.free() < length:
+                if not self.make_room():
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _empty(self) -> int:
+        """Gives how many things were discarded."""
+        done = 0
+        for share in self.all.values():
+            if share.read_only:
+                continue
+            for name in share.tree.in_trash():
+                place = Place(share, (*share.prefix, TRASH, name))
+                done += not self._discard(place)
+        for intent in self.state.read().intents():
+            if intent.operation is not Operation.DISCARD:
+                continue
+            found = self.find(intent.source)
+            if found is None or found.share.read_only or self._discard(found):
+                continue
+            done += 1
+            with self._section() as section:
+                section.writer.remove_intent(intent.id)
+        return done
+
+    def _discard(self, place: Place) -> list[OSError]:
+        errors = place.share.tree.discard(place.local)
+        href = paths.href(place.path, False)
+        if errors and href not in self._stuck:
+            self._stuck.add(href)
+            log.error("leftover %s: %r; davserver check names it", href, errors[0])
+        return errors
+
+    def close(self) -> None:
+        """Leave nothing behind that is of no use to the next start."""
+        with suppress(OSError, Fault), self._section():
+            for share in self.all.values():
+                if not share.read_only:
+                    share.tree.remove_trash()
 
     def resolve(self, path: Path) -> Place | None:
         """The place of a path, or None above and beside the shares."""
@@ -94,6 +343,14 @@ class Shares:
             return Place(self.all[""], path)
         share = self.all.get(path[0]) if path else None
         return None if share is None else Place(share, path)
+
+    def find(self, key: Path) -> Place | None:
+        """The place of a path of the state, or None where no share holds it."""
+        for share in self.all.values():
+            base = share.base
+            if key[: len(base)] == base:
+                return Place(share, (*share.prefix, *key[len(base) :]))
+        return None
 
     def is_above(self, path: Path) -> bool:
         """Whether a path is the collection of the shares."""
@@ -125,12 +382,14 @@ class Shares:
             if creates:
                 raise faults.no_parent(paths.href(path[:-1], True, self.prefix))
         place = self.to_read(path)
+        if self.state.damage:
+            raise faults.damaged_state(self.state.damage)
         if place.share.read_only:
             raise faults.read_only()
         return place
 
-    def stamp(self) -> int:
+    def tick(self) -> int:
         """A time for new content, later than any that was given before: nanoseconds."""
-        with self._stamping:
-            self._stamped = max(self._stamped + 1, self._clock())
-            return self._stamped
+        with self._dating:
+            self._dated = max(self._dated + 1, self._clock())
+            return self._dated

@@ -112,6 +112,7 @@ class _Body:
         if length and not is_chunked and not (length.isascii() and length.isdigit()):
             raise faults.bad_header("Content-Length", "a number of bytes")
         self.length: int | None = None if is_chunked else int(length or 0)
+        self._whole: bytes | None = None
 
     def blocks(self) -> Iterator[bytes]:
         rest = self.length
@@ -129,6 +130,8 @@ class _Body:
             yield block
 
     def all(self, limit: int) -> bytes:
+        if self._whole is not None:
+            return self._whole
         if (self.length or 0) > limit:
             raise faults.too_large(f"This request takes at most {limit} bytes.")
         held = bytearray()
@@ -136,7 +139,8 @@ class _Body:
             held += block
             if len(held) > limit:
                 raise faults.too_large(f"This request takes at most {limit} bytes.")
-        return bytes(held)
+        self._whole = bytes(held)
+        return self._whole
 
 
 def _text(value: str) -> str:

@@ -17,8 +17,10 @@ UPWARD: dict[str, frozenset[str]] = {
     "wsgi": frozenset({"protocol"}),
     "config": frozenset({"options", "protocol"}),
     "share": frozenset({"protocol", "tree", "state"}),
-    "shares": frozenset({"protocol", "share", "state"}),
-    "methods": frozenset({"protocol", "tree", "share", "shares"}),
+    "shares": frozenset({"protocol", "share", "state", "tree"}),
+    "upkeep": frozenset({"shares"}),
+    "opening": frozenset({"config", "protocol", "share", "shares", "state", "tree"}),
+    "methods": frozenset({"protocol", "tree", "share", "shares", "state"}),
     "provider": frozenset({"protocol", "shares", "methods", "wsgi"}),
     "serving": frozenset({"__init__", "wsgi"}),
     "middleware": frozenset({"protocol", "accounts", "shares", "methods", "provider", "wsgi"}),
@@ -26,7 +28,7 @@ UPWARD: dict[str, frozenset[str]] = {
     "commands": frozenset(
         {"protocol", "accounts", "app", "config", "middleware", "options", "serving"}
     )
-    | {"share", "shares", "state", "tree"},
+    | {"opening", "share", "shares", "state", "tree", "upkeep"},
     "cli": frozenset({"__init__", "commands", "config", "options"}),
     "options": frozenset(),
     "__main__": frozenset({"cli"}),
@@ -35,10 +37,13 @@ UPWARD: dict[str, frozenset[str]] = {
 """For each room the rooms that it may import, beside itself."""
 
 PURE = frozenset(
-    {"abc", "collections", "copy", "dataclasses", "datetime", "email", "enum", "errno"}
+    {"abc", "base64", "binascii", "collections", "copy", "dataclasses", "datetime", "email"}
 )
 PURE |= {
+    "enum",
+    "errno",
     "functools",
+    "hashlib",
     "http",
     "ipaddress",
     "itertools",
@@ -49,7 +54,7 @@ PURE |= {
     "stat",
     "string",
 }
-PURE |= {"re", "stat", "string", "types", "typing", "unicodedata", "urllib"}
+PURE |= {"re", "stat", "string", "types", "typing", "unicodedata", "urllib", "zlib"}
 """What the protocol may use: nothing of it asks the machine for anything."""
 
 OWNERS: dict[str, tuple[str, ...]] = {
@@ -65,7 +70,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "ctypes": ("tree/",),
     "argparse": ("cli.py",),
     "tomllib": ("config.py",),
-    "time": ("commands/", "serving/"),
+    "time": ("commands/", "serving/", "opening.py"),
 }
 """Modules that only their owners import."""
 

@@ -1,24 +1,24 @@
 """`davserver ROOT`: serves until it is told to stop."""
 
-import hashlib
 import logging
 import os
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from davserver import app
+from davserver import app, opening
 from davserver.accounts import Account, Accounts, new_password
 from davserver.config import ConfigError, Settings, shown
 from davserver.middleware import Corridor
 from davserver.options import PASSWORD
 from davserver.protocol import paths
+from davserver.protocol.faults import Fault
 from davserver.serving import DavServer, block_signals
-from davserver.share import Share
-from davserver.shares import Limits, Shares
-from davserver.state import sqlite
-from davserver.tree import Modes, Tree
+from davserver.shares import Shares
+from davserver.upkeep import Upkeep
+
+log = logging.getLogger("davserver.storage")
 
 
 def run(settings: Settings) -> int:
@@ -28,60 +28,53 @@ def run(settings: Settings) -> int:
         level=logging.INFO if settings.verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
-    file = state_file(settings)
-    try:
-        state = sqlite.SqliteState(file)
-    except (OSError, sqlite.UnknownSchema) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"{file}: cannot be used for the state: {reason}.") from error
-    accounts, password = _accounts(settings)
-    shares = Shares(
-        [_share(settings, number, file) for number in range(len(settings.shares))],
-        state,
-        time.time_ns,
-        limits=Limits(settings.infinite_depth, settings.lock_timeout),
-    )
-    hosts = frozenset(name.lower() for name in settings.allowed_hosts)
-    server = DavServer(
-        app.build(Corridor(shares, accounts, hosts)),
-        settings.host,
-        settings.port,
-        settings.threads,
-    )
-    block_signals()
-    try:
-        server.prepare()
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(
-            f"{settings.host}:{settings.port}: cannot listen there: {_reason(error)}. "
-            "Is another server running? --port 0 finds a free port."
-        ) from error
-    try:
-        # It serves even where nobody reads what it says.
-        with suppress(OSError, ValueError):
-            print(greeting(settings, server.url, file, password), flush=True)
-        stopped = server.run()
-    finally:
-        server.stop()
-        state.close()
+    with ExitStack() as held:
+        shares, state = held.enter_context(opening.opened(settings))
+        accounts, password = _accounts(settings)
+        hosts = frozenset(name.lower() for name in settings.allowed_hosts)
+        server = DavServer(
+            app.build(Corridor(shares, accounts, hosts)),
+            settings.host,
+            settings.port,
+            settings.threads,
+        )
+        block_signals()
+        try:
+            server.prepare()
+        except (OSError, UnicodeError) as error:
+            raise ConfigError(
+                f"{settings.host}:{settings.port}: cannot listen there: {_reason(error)}. "
+                "Is another server running? --port 0 finds a free port."
+            ) from error
+        _recover(shares, state.file)
+        upkeep = Upkeep(shares)
+        try:
+            upkeep.start()
+            # It serves even where nobody reads what it says.
+            with suppress(OSError, ValueError):
+                print(greeting(settings, server.url, state.file, password), flush=True)
+            stopped = server.run()
+        finally:
+            server.stop()
+            upkeep.stop()
+            shares.close()
     return 0 if stopped else 1
 
 
-def state_file(settings: Settings) -> Path:
-    """Where locks and properties are kept: the file of the settings, or one in the user's state
-    directory (XDG Base Directory Specification), named after the real directories that are served.
-    """
-    if settings.state is not None:
-        return Path(settings.state)
+def _recover(shares: Shares, file: Path) -> None:
+    """Finish what was under way when a server ended, and say what cannot be promised."""
+    if shares.state.damage:
+        log.error(
+            "%s is %s: everything can be read, nothing can be changed. "
+            "davserver check says what to do.",
+            shown(file),
+            shares.state.damage,
+        )
+        return
     try:
-        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    except RuntimeError as error:
-        raise ConfigError(
-            "There is no home directory to keep locks and properties in: name a file with --state."
-        ) from error
-    roots = sorted(os.fsencode(os.path.realpath(share.path)) for share in settings.shares)
-    name = hashlib.sha256(b"\0".join(roots)).hexdigest()[:16]
-    return Path(home) / "davserver" / f"{name}.db"
+        shares.recover()
+    except (OSError, Fault) as error:
+        log.error("could not finish what was under way: %r", error)
 
 
 def greeting(settings: Settings, url: str, state: Path, password: str | None) -> str:
@@ -118,22 +111,6 @@ def _accounts(settings: Settings) -> tuple[Accounts, str | None]:
     password = given or new_password()
     account = Account.with_password(settings.user, password)
     return Accounts((account,), time.monotonic), None if given else password
-
-
-def _share(settings: Settings, number: int, state: Path) -> Share:
-    wanted = settings.shares[number]
-    real = Path(os.path.realpath(wanted.path))
-    folder = state.parent.resolve()
-    try:
-        tree = Tree(
-            wanted.path,
-            modes=Modes(settings.file_mode, settings.dir_mode),
-            follow=settings.follow_symlinks,
-            hidden=[str(folder)] if folder.is_relative_to(real) else [],
-        )
-    except OSError as error:
-        raise ConfigError(f"{wanted.path}: cannot be served: {error.strerror}.") from error
-    return Share(wanted.name, tree, wanted.read_only or settings.read_only)
 
 
 def _reason(error: Exception) -> str:

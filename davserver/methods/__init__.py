@@ -46,7 +46,10 @@ def run(request: Request, shares: Shares) -> Answer:
     """Answer a request. Raises Fault where it is refused, OSError where the storage fails."""
     verb = TABLE.get(request.method)
     if verb is not None and (request.target is not None or request.method == "OPTIONS"):
-        return verb(request, shares)
+        if verb is put.run:
+            # Its body comes once.
+            return verb(request, shares)
+        return shares.with_room(lambda: verb(request, shares))
     if verb is None and request.method not in allow.OTHERS:
         raise faults.not_implemented()
     if request.target is None:

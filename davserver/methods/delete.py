@@ -1,4 +1,8 @@
-"""DELETE: a resource and everything below it (RFC 4918 section 9.6)."""
+"""DELETE: a resource and everything below it (RFC 4918 section 9.6).
+
+A collection goes by one rename into the trash. Where that cannot be, because of somebody's lock or
+another file system below, a walk removes what can be removed.
+"""
 
 import itertools
 from collections.abc import Callable
@@ -15,6 +19,7 @@ from davserver.protocol.plan import Event, Step
 from davserver.protocol.resources import Stat
 from davserver.share import Place, Section, View
 from davserver.shares import Shares
+from davserver.state import Intent, Operation
 from davserver.tree import Cursor
 
 BATCH = 64
@@ -39,16 +44,54 @@ def run(request: Request, shares: Shares) -> Answer:
 
     facts = settle(shares.view())
 
-    if resources.is_collection(facts):
-        with Cursor(place.share.tree) as cursor:
-            failures = _Removal(shares, guard, place, cursor, settle).run()
-    else:
-        failures = []
-        with shares.section() as section:
+    failures: list[Failure] = []
+    if not resources.is_collection(facts):
+        with shares.section(place) as section:
             settle(section)
             section.remove(place)
+    elif _rename(shares, guard, place, settle):
+        shares.wake()
+    else:
+        failures = _walk(shares, guard, place, settle)
 
     return outcome.tell("DELETE", HTTPStatus.NO_CONTENT, [place.path], failures, shares.view().href)
+
+
+def _rename(shares: Shares, guard: Guard, place: Place, settle: Callable[[View], Stat]) -> bool:
+    """Whether the whole could be removed at once."""
+    tree = place.share.tree
+    try:
+        with shares.section(place, tree=True) as section:
+            settle(section)
+            if (
+                section.obstacles_below(guard, place)
+                or tree.has_hidden_below(place.local)
+                or tree.has_mount_below(place.local)
+            ):
+                return False
+            section.remove_tree(place)
+    except OSError:
+        if tree.find(place.local) is None:
+            # It has gone, and how that came about could not be kept: no walk can mend it.
+            raise
+        return False
+    return True
+
+
+def _walk(
+    shares: Shares, guard: Guard, place: Place, settle: Callable[[View], Stat]
+) -> list[Failure]:
+    """Remove member by member. Gives those that could not be removed."""
+    claim = shares.claim(Intent(Operation.WALK, place.key, lasts=True))
+    try:
+        with Cursor(place.share.tree.directory) as cursor:
+            failures = _Removal(shares, guard, place, cursor, settle, claim).run()
+        if place.share.tree.durable:
+            with place.directory() as directory:
+                directory.sync_all()
+        return failures
+    finally:
+        shares.release(claim)
 
 
 class _Removal:
@@ -61,14 +104,16 @@ class _Removal:
         place: Place,
         cursor: Cursor,
         settle: Callable[[View], Stat],
+        claim: Intent,
     ) -> None:
         self._shares = shares
         self._guard = guard
         self._place = place
         self._cursor = cursor
         self._settle = settle
+        self._claim = claim
         self._failures: list[Failure] = []
-        self._device = 0
+        self._mounts = place.share.tree.mounts_below(place.local)
 
     def run(self) -> list[Failure]:
         """Gives the members that could not be removed."""
@@ -76,16 +121,18 @@ class _Removal:
         begun = False
         while walk.step is not None:
             try:
-                with self._shares.section() as section:
+                with self._shares.section(self._place, tree=True, claim=self._claim) as section:
                     if not begun:
                         self._settle(section)
                         begun = True
                     # Opened and read anew in each section: others move and lock meanwhile.
                     self._cursor.close()
                     is_locked = bool(section.locks(self._place, below=True))
-                    has_rows = is_locked or section.has_rows(self._place)
+                    has_rows = section.writer.has_rows(self._place.key)
                     for step in itertools.islice(iter(lambda: walk.step, None), BATCH):
                         walk.answer(self._do(step, section, is_locked, has_rows))
+                    if has_rows:
+                        self._sync()
             except Fault as fault:
                 if not begun:
                     raise
@@ -93,6 +140,12 @@ class _Removal:
             except OSError as error:
                 return [*self._failures, Failure(self._place.path, faults.of_system(error))]
         return self._failures
+
+    def _sync(self) -> None:
+        """No row is forgotten before its file is gone for good."""
+        if self._place.share.tree.durable:
+            with self._place.directory() as directory:
+                directory.sync_all()
 
     def _do(
         self, step: Step, section: Section, is_locked: bool, has_rows: bool
@@ -127,9 +180,6 @@ class _Removal:
         """The members of a collection that can be entered. Raises Fault 403 or OSError."""
         if place.share.tree.hides(place.local):
             raise faults.reserved_name()
-        directory = self._cursor.at(place.local)
-        device = directory.facts().st_dev
-        self._device = self._device or device
-        if device != self._device:
+        if place.local in self._mounts:
             raise faults.another_file_system()
-        return directory.kinds()
+        return self._cursor.at(place.local).kinds()

@@ -51,7 +51,7 @@ def run(request: Request, shares: Shares) -> Answer:
         if request.target is not None and request.target.slash:
             raise faults.not_found()
         view = shares.view()
-        described = _describe(place, facts, view.reader.properties(place.key))
+        described = _describe(place, facts, view.properties(place, facts))
         view.require(guard, facts, lambda _: faults.not_modified(described[1:]))
 
         wanted: tuple[Range, ...] = ()

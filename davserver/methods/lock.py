@@ -27,7 +27,6 @@ from davserver.protocol.messages import Answer, Request
 from davserver.protocol.paths import Target
 from davserver.share import Place, View
 from davserver.shares import Shares
-from davserver.tree import Upload
 
 DEPTHS = frozenset({Depth.ZERO, Depth.INFINITY})
 
@@ -60,16 +59,19 @@ def run(request: Request, shares: Shares) -> Answer:
         return _blocked(shares, asked, settled.in_the_way)
 
     with ExitStack() as held:
-        upload = _empty_file(held, place) if settled.creates else None
-        section = held.enter_context(shares.section())
+        upload = held.enter_context(shares.upload(place)) if settled.creates else None
+        if upload is not None:
+            upload.finish(shares.tick())
+        section = held.enter_context(shares.section(place))
         settled = _settle(section, asked)
         if settled.in_the_way:
             return _blocked(shares, asked, settled.in_the_way)
         if settled.creates:
             if upload is None:
                 raise faults.not_found()
-            section.publish(place, upload, replaces=False)
-        section.grant(place, wanted)
+            section.create_locked(place, upload, wanted)
+        else:
+            section.grant(place, wanted)
 
     status = HTTPStatus.CREATED if settled.creates else HTTPStatus.OK
     return _discovery(shares, place, status, (("Lock-Token", f"<{wanted.token}>"),))
@@ -110,11 +112,6 @@ def _settle(view: View, asked: _Asked) -> _Settled:
     return _Settled(creates, below)
 
 
-def _empty_file(held: ExitStack, place: Place) -> Upload:
-    directory = held.enter_context(place.directory())
-    return held.enter_context(place.share.tree.upload(directory))
-
-
 def _blocked(shares: Shares, asked: _Asked, in_the_way: Sequence[Lock]) -> Answer:
     """RFC 4918 section 9.10.3: members keep a deep lock from being granted."""
     view = shares.view()
@@ -142,7 +139,7 @@ def _refresh(shares: Shares, place: Place, target: Target, guard: Guard, timeout
             raise faults.not_your_lock()
         return lock
 
-    with shares.section() as section:
+    with shares.section(place) as section:
         settle(section)
         section.writer.refresh_lock(token, timeout, section.now + timeout)
 

@@ -27,7 +27,7 @@ def run(request: Request, shares: Shares) -> Answer:
 
     settle(shares.view())
 
-    with shares.section() as section:
+    with shares.section(place) as section:
         settle(section)
         section.make_collection(place)
 

@@ -19,7 +19,7 @@ from davserver.protocol.headers import Depth
 from davserver.protocol.locks import Lock
 from davserver.protocol.messages import Answer, Request
 from davserver.protocol.paths import Path
-from davserver.protocol.properties import SUPPORTEDLOCK
+from davserver.protocol.properties import SUPPORTEDLOCK, Stored
 from davserver.protocol.resources import Stat
 from davserver.share import Place, View
 from davserver.shares import Shares
@@ -90,7 +90,7 @@ class _Listing:
 
     def _one(self, place: Place, facts: Stat, covering: list[Lock]) -> Iterator[str]:
         name = place.path[-1] if place.path else ""
-        stored = self._view.reader.properties(place.key) if self._form.wants_stored else {}
+        stored = self._view.properties(place, facts) if self._form.wants_stored else None
         wants_quota = self._form.wants_quota and resources.is_collection(facts)
         setting = Setting(
             self._base(place.path),
@@ -147,12 +147,17 @@ class _Listing:
         if not self._form.wants_locks:
             return {}
         found = self._view.reader.locks_on_members(place.key, self._view.now)
-        return {name: list(self._view.localize(place, locks)) for name, locks in found.items()}
+        return {
+            name: [
+                lock for lock in self._view.localize(place, locks) if self._view.holds(place, lock)
+            ]
+            for name, locks in found.items()
+        }
 
     def _lockdiscovery(self, covering: list[Lock]) -> str:
         return forms.lockdiscovery(covering, self._view.now, self._view.root_href)
 
-    def _stored(self, place: Place) -> dict[str, dict[str, str]]:
+    def _stored(self, place: Place) -> dict[str, Stored]:
         if not self._form.wants_stored:
             return {}
         return self._view.reader.properties_of_members(place.key)

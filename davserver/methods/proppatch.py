@@ -27,7 +27,7 @@ def run(request: Request, shares: Shares) -> Answer:
     outcome = properties.patched(changes)
 
     if properties.succeeded(outcome):
-        with shares.section() as section:
+        with shares.section(place) as section:
             settle(section)
             section.patch(place, changes)
 

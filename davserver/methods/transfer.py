@@ -1,18 +1,15 @@
 """What COPY and MOVE share: reading them, and settling whether they may be done."""
 
-import logging
 from dataclasses import dataclass
 
 from davserver.methods.outcome import Failure
-from davserver.protocol import conditions, faults, headers, paths, plan, resources
+from davserver.protocol import conditions, faults, headers, plan, resources
 from davserver.protocol.conditions import Guard
 from davserver.protocol.messages import Request
 from davserver.protocol.paths import Path, Target
 from davserver.protocol.resources import Stat
 from davserver.share import Place, View
 from davserver.shares import Shares
-
-log = logging.getLogger("davserver.storage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +44,13 @@ class Settled:
     @property
     def is_collection(self) -> bool:
         return resources.is_collection(self.facts)
+
+    @property
+    def has_tree(self) -> bool:
+        """Whether anything below the source or the destination is about to change."""
+        return self.is_collection or (
+            self.replaced is not None and resources.is_collection(self.replaced)
+        )
 
 
 def read(request: Request, shares: Shares, *, moves: bool) -> Transfer:
@@ -87,17 +91,6 @@ def settle(view: View, asked: Transfer) -> Settled:
             in_the_way[lock.root] = lock
     blocked = tuple(Failure(root, view.locked([lock])) for root, lock in in_the_way.items())
     return Settled(source.facts, target.facts, target.parent.st_dev, blocked)
-
-
-def discard(place: Place, name: str | None) -> None:
-    """Remove a replaced tree, if there is one: with a reserved name it stands beside a place. What
-    cannot be removed stays there unseen, and is logged.
-    """
-    if name is None:
-        return
-    path = (*place.local[:-1], name)
-    for error in place.share.tree.discard(path):
-        log.error("leftover %s: %r", paths.href(path, False), error)
 
 
 def _check_borders(asked: Transfer, source: plan.Subject, target: plan.Subject) -> None:

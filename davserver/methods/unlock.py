@@ -17,7 +17,8 @@ def run(request: Request, shares: Shares) -> Answer:
 
     def settle(view: View) -> None:
         subject = view.subject(place, target)
-        lock = next((one for one in view.locks(place) if one.token == token), None)
+        held = view.localize(place, view.reader.locks(place.key, view.now))
+        lock = next((one for one in held if one.token == token), None)
         # What vanished behind the server's back can still be unlocked where it was.
         if subject.mapped is not None or lock is None or lock.root != place.path:
             plan.existing(subject)
@@ -27,7 +28,7 @@ def run(request: Request, shares: Shares) -> Answer:
             raise faults.not_your_lock()
         view.require(guard, subject.mapped)
 
-    with shares.section() as section:
+    with shares.section(place) as section:
         settle(section)
         section.writer.remove_lock(token)
 

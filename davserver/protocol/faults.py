@@ -85,6 +85,23 @@ def busy() -> Fault:
     )
 
 
+def damaged_state(wrong: str) -> Fault:
+    """The store of locks and properties cannot be trusted: what is there can be read."""
+    return Fault(
+        HTTPStatus.FORBIDDEN,
+        f"The server can only be read from, because its state database is {wrong}. "
+        "Its operator finds out more with: davserver check",
+    )
+
+
+def wrong_digest(header: str) -> Fault:
+    """RFC 9530 section 2: the content is not the one that was sent."""
+    return Fault(
+        HTTPStatus.BAD_REQUEST,
+        f"The content does not have the digest in the header {header}. Nothing was changed.",
+    )
+
+
 def foreign_host() -> Fault:
     """A page of another origin that has made its name point here (DNS rebinding)."""
     return Fault(

@@ -107,6 +107,8 @@ class Form:
                 facts.st_mode,
             )
             own = stored.get(name)
+            if own is not None and own.kind not in (0, seen[5] & _KIND):
+                own = None
             entry = known.get(name)
             if entry is None or entry[0] != seen or entry[1] != own or name in locked:
                 entry = (seen, own, write(name, facts))
@@ -170,8 +172,9 @@ class Form:
                 available,
                 used,
             )
-            if stored and name in stored:
-                return sheet.full(fields, stored[name])
+            own = stored.get(name) if stored else None
+            if own is not None and own.kind in (0, facts.st_mode & _KIND):
+                return sheet.full(fields, own)
             return sheet.template % sheet.pick(fields)
 
         return write

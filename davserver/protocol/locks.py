@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from davserver.protocol import paths
 from davserver.protocol.paths import Path
+from davserver.protocol.resources import UNKNOWN, Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,7 @@ class Lock:
 
     ``root`` is the locked resource. ``deep`` is Depth: infinity. ``owner`` is the XML of the
     `owner` element as its maker sent it, or empty. ``timeout`` is in seconds, ``expires`` in
-    seconds since the epoch.
+    seconds since the epoch. ``stamp`` is that of the locked resource.
     """
 
     token: str
@@ -24,6 +25,7 @@ class Lock:
     principal: str
     timeout: int
     expires: float
+    stamp: Stamp = UNKNOWN
 
     def covers(self, path: Path) -> bool:
         """Whether a resource is in the scope of this lock (RFC 4918 section 6.1)."""

@@ -24,7 +24,9 @@ class Body(Protocol):
         """The content in blocks. Raises Fault 400 where it ends too early."""
 
     def all(self, limit: int) -> bytes:
-        """The whole content. Raises Fault 413 where it has more than ``limit`` bytes."""
+        """The whole content, as often as it is asked for. Raises Fault 413 where it has more than
+        ``limit`` bytes.
+        """
 
 
 @dataclass(frozen=True, slots=True)

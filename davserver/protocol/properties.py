@@ -1,7 +1,7 @@
 """Properties: the live ones as a table, and what PROPPATCH may change."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -11,8 +11,14 @@ from davserver.protocol.documents import Change
 from davserver.protocol.faults import Fault
 from davserver.protocol.multistatus import Propstat
 
-Stored = Mapping[str, str]
-"""What the state holds of one resource: property names with their elements as XML."""
+
+class Stored(dict[str, str]):
+    """What the state holds of one resource: property names with their elements as XML. ``kind`` is
+    that of the resource that they were set on, 0 where it is not known.
+    """
+
+    kind: int = 0
+
 
 HREF, NAME, SIZE, TYPE, ETAG, MODIFIED, CREATED, LOCKS, LOCKABLE, AVAILABLE, USED = range(11)
 """The places of what is known of a member, in the order in which `forms` has it."""

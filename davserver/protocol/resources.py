@@ -5,6 +5,7 @@ Python object more for each member is what a listing of many thousands can feel.
 """
 
 import stat
+from dataclasses import dataclass
 from typing import Protocol
 
 NANO = 1_000_000_000
@@ -36,6 +37,40 @@ class Unread:
         self.st_mode = stat.S_IFDIR if is_collection else stat.S_IFREG
 
 
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Which resource it is that has a path, wherever it goes: its inode, the time of its birth in
+    nanoseconds since the epoch, and its kind as a mode has it. 0 is what is not known.
+
+    An inode number is used again soon; with the time of birth it is used once.
+    """
+
+    inode: int = 0
+    born: int = 0
+    kind: int = 0
+
+    def is_of(self, other: "Stamp | None") -> bool:
+        """Whether this is the resource that ``other`` was made of."""
+        if other is None or not self.inode or self.inode != other.inode:
+            return False
+        return self.kind == other.kind and (self.born == other.born or not self.born * other.born)
+
+    def fits(self, facts: "Stat | None") -> bool:
+        """Whether rows with this stamp are true of what has their path now: a file that somebody
+        else has replaced keeps them, as an editor's save does it; another kind of resource never.
+        """
+        return facts is not None and self.kind in (0, kind(facts))
+
+
+UNKNOWN = Stamp()
+"""The stamp of rows that were written before there were any."""
+
+
+def kind(facts: "Stat") -> int:
+    """What a mode says of the kind."""
+    return stat.S_IFMT(facts.st_mode)
+
+
 def is_collection(facts: Stat) -> bool:
     return stat.S_ISDIR(facts.st_mode)
 
@@ -53,11 +88,17 @@ def is_served(facts: Stat) -> bool:
     return is_file(facts) or is_collection(facts)
 
 
-def is_same(then: Stat, now: Stat | None) -> bool:
+def is_same(then: Stat, now: Stat) -> bool:
+    """Whether both are facts of one resource, whatever its content was."""
+    return (then.st_dev, then.st_ino) == (now.st_dev, now.st_ino)
+
+
+def is_unchanged(then: Stat, now: Stat | None) -> bool:
     """Whether a resource is the one that it was, with the content that it had."""
-    return now is not None and (
-        (then.st_dev, then.st_ino, then.st_size, then.st_mtime_ns)
-        == (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns)
+    return (
+        now is not None
+        and is_same(then, now)
+        and (then.st_size, then.st_mtime_ns) == (now.st_size, now.st_mtime_ns)
     )
 
 

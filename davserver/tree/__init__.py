@@ -7,7 +7,8 @@ beneath it (`confined`), and everything that happens to a name happens in an ope
 
 from davserver.tree.directory import Directory, own_name
 from davserver.tree.opened import Opened
+from davserver.tree.trash import NAME as TRASH
 from davserver.tree.tree import Cursor, Modes, Tree
 from davserver.tree.upload import Upload
 
-__all__ = ["Cursor", "Directory", "Modes", "Opened", "Tree", "Upload", "own_name"]
+__all__ = ["TRASH", "Cursor", "Directory", "Modes", "Opened", "Tree", "Upload", "own_name"]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 _SYS_OPENAT2 = 437
+_RESOLVE_NO_XDEV = 0x01
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_NO_SYMLINKS = 0x04
 _RESOLVE_BENEATH = 0x08
@@ -29,13 +30,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _syscall: Callable[..., int] = _libc.syscall
 
 
-def openat2(root: int, names: Sequence[str], flags: int, *, follow: bool) -> int:
+def openat2(
+    root: int, names: Sequence[str], flags: int, *, follow: bool, mounts: bool = True
+) -> int:
     """Open names beneath ``root`` and give the new descriptor.
 
     ``follow`` lets symbolic links lead anywhere beneath ``root``, without it any link is ELOOP.
+    Without ``mounts`` no mount point may be crossed, bind mounts included.
     Raises OSError: ELOOP, EXDEV for a path that leads out, or what open(2) raises.
     """
     resolve = _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS | (0 if follow else _RESOLVE_NO_SYMLINKS)
+    resolve |= 0 if mounts else _RESOLVE_NO_XDEV
     how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
     path = os.fsencode("/".join(names)) or b"."
     while True:
@@ -50,9 +55,19 @@ def openat2(root: int, names: Sequence[str], flags: int, *, follow: bool) -> int
             raise OSError(number, os.strerror(number))
 
 
-def walk(root: int, names: Sequence[str], flags: int, *, follow: bool) -> int:
-    """As `openat2`, without it. Links are never followed, whatever ``follow`` says."""
+def walk(root: int, names: Sequence[str], flags: int, *, follow: bool, mounts: bool = True) -> int:
+    """As `openat2`, without it. Links are never followed, whatever ``follow`` says; without
+    ``mounts`` another device is not entered.
+    """
     del follow
+    found = _walk(root, names, flags)
+    if not mounts and os.fstat(found).st_dev != os.fstat(root).st_dev:
+        os.close(found)
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+    return found
+
+
+def _walk(root: int, names: Sequence[str], flags: int) -> int:
     current = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
     try:
         for name in names[:-1]:

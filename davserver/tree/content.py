@@ -12,6 +12,8 @@ _FICLONE = 0x40049409
 _SMALL = 1 << 16
 """Bytes up to which a copy by read and write is cheaper than asking for anything better."""
 _BLOCK = 1 << 20
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Errors that end when something is removed."""
 _NO_SUCH_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY)
 
 

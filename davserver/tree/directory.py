@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 from davserver.protocol.paths import RESERVED_PREFIX
-from davserver.tree import content
+from davserver.protocol.resources import Stamp
+from davserver.tree import content, identity
 from davserver.tree.closing import Closing
 from davserver.tree.opened import Opened
 
@@ -47,6 +48,17 @@ class Directory(Closing):
         """The facts of the directory itself."""
         return os.fstat(self.fd)
 
+    def stamp(self, name: str) -> Stamp | None:
+        """Which resource has a name, a link itself included; None for nothing."""
+        try:
+            return identity.stamp(self.fd, name)
+        except FileNotFoundError:
+            return None
+
+    def sync(self) -> None:
+        """Let the names in it survive a loss of power."""
+        os.fsync(self.fd)
+
     def make(self, name: str, mode: int | None = None, like: int = 0o777) -> None:
         """Make a directory, with a mode or with that of ``like`` less the umask."""
         os.mkdir(name, like & 0o777 | 0o700, dir_fd=self.fd)
@@ -57,6 +69,23 @@ class Directory(Closing):
         """Open an entry for reading: ELOOP for a link, and a pipe holds nobody up."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         return Opened(os.open(name, flags, dir_fd=self.fd))
+
+    def sync_entry(self, name: str) -> None:
+        """Let an entry itself survive a loss of power, its modification time included."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        opened = os.open(name, flags, dir_fd=self.fd)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+    def sync_all(self) -> None:
+        """Let everything on its file system survive a loss of power: for many new files together
+        that is cheaper than each by itself.
+        """
+        if _libc.syncfs(self.fd):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
 
     def copy(self, source: Opened, name: str, mode: int | None, modified_ns: int) -> None:
         """Make a file with the content of an open one, with a mode or with that of the source less
@@ -114,6 +143,11 @@ class Directory(Closing):
         facts = self.stat(name)
         os.utime(name, ns=(facts.st_atime_ns, modified_ns), dir_fd=self.fd, follow_symlinks=False)
 
+    def free(self) -> int:
+        """Bytes that are not used on the file system of this directory."""
+        facts = os.fstatvfs(self.fd)
+        return facts.f_bfree * facts.f_frsize
+
     def space(self) -> tuple[int, int]:
         """Bytes that are available and used on the file system of this directory."""
         facts = os.fstatvfs(self.fd)
@@ -123,9 +157,9 @@ class Directory(Closing):
         )
 
 
-def own_name() -> str:
+def own_name(mark: str = "") -> str:
     """A new name that is reserved for the server."""
-    return f"{RESERVED_PREFIX}{secrets.token_hex(8)}"
+    return f"{RESERVED_PREFIX}{mark}{secrets.token_hex(8)}"
 
 
 def _renameat2(source: int, name: str, target: int, new: str, flags: int) -> None:

@@ -8,10 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from davserver.protocol import plan
 from davserver.protocol.paths import RESERVED_PREFIX, Path
-from davserver.protocol.resources import Stat, Unread
-from davserver.tree import confined
+from davserver.protocol.resources import Stamp, Stat, Unread
+from davserver.tree import confined, mounts, trash
 from davserver.tree.closing import Closing
 from davserver.tree.directory import Directory
 from davserver.tree.opened import Opened
@@ -35,8 +34,8 @@ class Modes:
 class Cursor(Closing):
     """Keeps the directory that was asked for last open; a context manager that closes it."""
 
-    def __init__(self, tree: "Tree") -> None:
-        self._tree = tree
+    def __init__(self, opener: Callable[[Path], Directory]) -> None:
+        self._open = opener
         self._path: Path | None = None
         self._directory: Directory | None = None
 
@@ -44,7 +43,7 @@ class Cursor(Closing):
         """The open directory of a path. Raises OSError."""
         if self._directory is None or self._path != path:
             self.close()
-            self._directory = self._tree.directory(path)
+            self._directory = self._open(path)
             self._path = path
         return self._directory
 
@@ -59,7 +58,9 @@ class Tree:
 
     ``hidden`` are real paths of directories that are the server's own. With ``follow`` relative
     symbolic links that stay in the tree are followed for reading and listing; nothing is ever
-    written through a link. ``opener`` and ``unnamed`` choose the ways of `confined` and `Upload`.
+    written through a link. With ``durable`` what is finished survives a loss of power.
+    ``make_room`` is what an `Upload` calls where there is no space left. ``opener`` and
+    ``unnamed`` choose the ways of `confined` and `Upload`.
 
     Every method raises OSError; a root that cannot be opened does so at once.
     """
@@ -71,11 +72,14 @@ class Tree:
         modes: Modes = Modes(),
         follow: bool = False,
         hidden: Sequence[str] = (),
+        durable: bool = False,
         opener: Open | None = None,
         unnamed: bool = True,
     ) -> None:
         self.modes = modes
         self.follow = follow
+        self.durable = durable
+        self.make_room: Callable[[], bool] = lambda: False
         self.real = PurePath(os.path.realpath(root))
         self._open: Open = opener or (confined.openat2 if confined.has_openat2() else confined.walk)
         self._unnamed = unnamed
@@ -140,8 +144,24 @@ class Tree:
                         if seen is not None:
                             yield name, seen
 
-    def directory(self, path: Path, *, reading: bool = False) -> Directory:
-        """Open a directory. Links on the way are followed for ``reading`` alone."""
+    def stamp(self, path: Path) -> Stamp | None:
+        """Which resource has a path, a link itself included; None for nothing. Raises OSError."""
+        try:
+            with self.directory(path[:-1]) as directory:
+                return directory.stamp(path[-1] if path else ".")
+        except OSError as error:
+            if error.errno in _UNMAPPED:
+                return None
+            raise
+
+    def directory(
+        self, path: Path, *, reading: bool = False, beneath: Directory | None = None
+    ) -> Directory:
+        """Open a directory. Links on the way are followed for ``reading`` alone. With ``beneath``
+        the path begins at that directory, and crosses no mount point.
+        """
+        if beneath is not None:
+            return Directory(self._reach(beneath.fd, path, follow=False, mounts=False))
         follow = reading and self.follow
         descriptor = self._reach(self._root, path, follow=follow)
         if follow and self._is_hidden(descriptor):
@@ -149,19 +169,20 @@ class Tree:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return Directory(descriptor)
 
-    def _reach(self, base: int, path: Path, *, follow: bool) -> int:
+    def _reach(self, base: int, path: Path, *, follow: bool, mounts: bool = True) -> int:
         """Open a directory however long its path is: a tree that grows under a reserved name of
         ours must not become unreachable.
         """
         try:
-            return self._open(base, path, os.O_RDONLY | os.O_DIRECTORY, follow=follow)
+            flags = os.O_RDONLY | os.O_DIRECTORY
+            return self._open(base, path, flags, follow=follow, mounts=mounts)
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG or len(path) < 2:
                 raise
         half = len(path) // 2
-        above = self._reach(base, path[:half], follow=follow)
+        above = self._reach(base, path[:half], follow=follow, mounts=mounts)
         try:
-            return self._reach(above, path[half:], follow=follow)
+            return self._reach(above, path[half:], follow=follow, mounts=mounts)
         finally:
             os.close(above)
 
@@ -180,33 +201,55 @@ class Tree:
         opened.close()
         return None
 
-    def upload(self, directory: Directory, mode: int = 0o666) -> Upload:
-        """Begin a file in a directory; ``mode`` counts where the settings have none."""
-        if self.modes.file is None:
-            return Upload(directory, mode, unnamed=self._unnamed)
-        return Upload(directory, self.modes.file, exact=True, unnamed=self._unnamed)
+    def upload(
+        self,
+        directory: Directory,
+        mode: int = 0o666,
+        stage: Callable[[str], None] = lambda _: None,
+    ) -> Upload:
+        """Begin a file in a directory; ``mode`` counts where the settings have none. ``stage`` is
+        told the reserved name that it has to have from the beginning, where that is so.
+        """
+        return Upload(
+            directory,
+            mode if self.modes.file is None else self.modes.file,
+            exact=self.modes.file is not None,
+            unnamed=self._unnamed,
+            durable=self.durable,
+            make_room=self.make_room,
+            stage=stage,
+        )
+
+    def trash(self) -> Directory | None:
+        """Open the directory at the root that takes what is removed, and what has a reserved name
+        for a moment. It is made if missing; None where the root cannot hold one. To be used within
+        a commit section: it may be removed outside of one.
+        """
+        with self.directory(()) as root:
+            return trash.opened(self, root)
+
+    def in_trash(self, *, work: bool = False) -> list[str]:
+        """The names in the trash; or with ``work``, which only who is in a commit section may ask
+        for, of what a section has left there that failed.
+        """
+        return trash.names(self, work=work)
+
+    def remove_trash(self) -> None:
+        """Remove the trash if it is empty. To be used within a commit section."""
+        with self.directory(()) as root, suppress(OSError):
+            root.remove_directory(trash.NAME)
 
     def discard(self, path: Path) -> list[OSError]:
         """Remove an entry with all that is below it, as far as it goes and never into another
         file system. Gives the errors of what stayed.
         """
-        errors: list[OSError] = []
         try:
-            facts = self.find(path)
+            with self.directory(path[:-1]) as parent:
+                return trash.discard(self, parent, path[-1])
+        except FileNotFoundError:
+            return []
         except OSError as error:
             return [error]
-        walk = plan.Walk(path, collection=facts is not None and stat.S_ISDIR(facts.st_mode))
-        with Cursor(self) as cursor:
-            while walk.step is not None:
-                try:
-                    answer = _discard(walk.step, cursor)
-                except FileNotFoundError:
-                    answer = True
-                except OSError as error:
-                    errors.append(error)
-                    answer = False
-                walk.answer(answer)
-        return errors
 
     def hides(self, path: Path) -> bool:
         """Whether a path is in a directory of the server's own."""
@@ -218,10 +261,16 @@ class Tree:
 
     def has_mount_below(self, path: Path) -> bool:
         """Whether another file system is mounted at or below a path."""
+        return bool(self.mounts_below(path))
+
+    def mounts_below(self, path: Path) -> frozenset[Path]:
+        """The paths at and below a path where another file system is mounted."""
         top = self.real.joinpath(*path)
-        with open("/proc/self/mountinfo", "rb") as table:
-            points = [_unescape(line.split(b" ")[4]) for line in table]
-        return any(PurePath(os.fsdecode(point)).is_relative_to(top) for point in points)
+        return frozenset(
+            mount.point.relative_to(self.real).parts
+            for mount in mounts.table()
+            if mount.point.is_relative_to(top)
+        )
 
     def _facts(self, path: Path, *, follow: bool) -> os.stat_result | None:
         flags = os.O_PATH if follow else os.O_PATH | os.O_NOFOLLOW
@@ -249,25 +298,3 @@ class Tree:
             facts = os.stat(path)
             found.append((facts.st_dev, facts.st_ino))
         return found
-
-
-def _unescape(point: bytes) -> bytes:
-    """Mount points have their spaces and backslashes in octal (proc(5))."""
-    return point.decode("unicode_escape").encode("latin-1")
-
-
-def _discard(step: plan.Step, cursor: Cursor) -> plan.Members | bool:
-    if step.event is plan.Event.ENTER:
-        above = cursor.at(step.path[:-1]).facts().st_dev
-        directory = cursor.at(step.path)
-        if directory.facts().st_dev != above:
-            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-        return directory.kinds()
-    if not step.whole:
-        return False
-    directory = cursor.at(step.path[:-1])
-    if step.event is plan.Event.LEAVE:
-        directory.remove_directory(step.path[-1])
-    else:
-        directory.remove_file(step.path[-1])
-    return True

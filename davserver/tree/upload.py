@@ -6,12 +6,17 @@ default ACL, quota and mount are right. Where a file system cannot do that, it h
 
 import errno
 import os
+from collections.abc import Callable
 from contextlib import suppress
 
-from davserver.tree import content
+from davserver.protocol.resources import Stamp
+from davserver.tree import content, identity
 from davserver.tree.closing import Closing
 from davserver.tree.directory import Directory, own_name
 from davserver.tree.opened import Opened
+
+WORK = "w"
+"""What marks the reserved names that live within one commit section."""
 
 _NO_UNNAMED_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS)
 
@@ -19,18 +24,35 @@ _NO_UNNAMED_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS)
 class Upload(Closing):
     """A file under way into ``directory``; a context manager that drops what was not published.
 
-    ``mode`` are its permissions before the umask, ``exact`` keeps the umask out. Every method
-    raises OSError as its system calls do.
+    ``mode`` are its permissions before the umask, ``exact`` keeps the umask out. With ``durable``
+    its content survives a loss of power once it is finished. ``make_room`` is called where there
+    is no space left, and gives whether there is any now. ``stage`` is told the reserved name that
+    it has to have, if so. Every method raises OSError as its system calls do.
     """
 
     def __init__(
-        self, directory: Directory, mode: int = 0o666, *, exact: bool = False, unnamed: bool = True
+        self,
+        directory: Directory,
+        mode: int = 0o666,
+        *,
+        exact: bool = False,
+        unnamed: bool = True,
+        durable: bool = False,
+        make_room: Callable[[], bool] = lambda: False,
+        stage: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._directory = directory
         self._name: str | None = None
+        self._durable = durable
+        self._make_room = make_room
+        self._stage = stage
         self.fd = self._open(mode, unnamed)
         if exact:
-            os.fchmod(self.fd, mode)
+            try:
+                os.fchmod(self.fd, mode)
+            except BaseException:
+                self.close()
+                raise
 
     def close(self) -> None:
         os.close(self.fd)
@@ -40,7 +62,13 @@ class Upload(Closing):
 
     def write(self, data: bytes) -> None:
         """Append all of ``data``."""
-        content.write(self.fd, data)
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[os.write(self.fd, rest) :]
+            except OSError as error:
+                if error.errno not in content.FULL or not self._make_room():
+                    raise
 
     def copy(self, source: Opened) -> None:
         """Take over the content of an open file."""
@@ -56,10 +84,19 @@ class Upload(Closing):
         finally:
             os.close(old)
 
-    def stamp(self, modified_ns: int) -> os.stat_result:
-        """Set the modification time, in nanoseconds since the epoch, and give the facts."""
+    def finish(self, modified_ns: int) -> os.stat_result:
+        """Set the modification time, in nanoseconds since the epoch, as the last that happens to
+        the file before it gets its name. Gives its facts.
+        """
         os.utime(self.fd, ns=(modified_ns, modified_ns))
+        if self._durable:
+            # An error here is final: the pages that could not be written are clean afterwards.
+            os.fsync(self.fd)
         return os.fstat(self.fd)
+
+    def stamp(self) -> Stamp:
+        """Which resource it will be."""
+        return identity.stamp(self.fd)
 
     def publish(self, directory: Directory, name: str) -> None:
         """Give it a name in a directory; FileExistsError where that is taken."""
@@ -69,23 +106,30 @@ class Upload(Closing):
             self._directory.rename(self._name, directory, name)
             self._name = None
 
-    def replace(self, directory: Directory, name: str) -> None:
-        """Let it take the place of a file, in one instant."""
-        own = self.name()
-        self._directory.replace(own, directory, name)
-        self._name = None
-
-    def name(self) -> str:
-        """Its reserved name, which it gets now if it has none."""
+    def replace(self, directory: Directory, name: str, way: Directory | None = None) -> None:
+        """Let it take the place of a file, in one instant. A file without a name gets one for that
+        moment, in the directory ``way`` if there is one.
+        """
         if self._name is None:
-            name = own_name()
-            self._link(self._directory, name)
-            self._name = name
+            self._replace_by_way_of(way or self._directory, directory, name)
+        else:
+            self._directory.replace(self._name, directory, name)
+            self._name = None
+
+    @property
+    def name(self) -> str | None:
+        """Its reserved name, where it had to have one from the beginning."""
         return self._name
 
-    def disown(self) -> None:
-        """Its reserved name is now someone else's to remove."""
-        self._name = None
+    def enter(self, name: str) -> None:
+        """Give it a reserved name in its own directory, if it has none yet, for somebody else to
+        rename and remove it by.
+        """
+        if self._name is None:
+            self._link(self._directory, name)
+        else:
+            self._directory.rename(self._name, self._directory, name)
+            self._name = None
 
     def _open(self, mode: int, unnamed: bool) -> int:
         if unnamed:
@@ -95,9 +139,27 @@ class Upload(Closing):
             except OSError as error:
                 if error.errno not in _NO_UNNAMED_FILES:
                     raise
-        self._name = own_name()
+        name = own_name()
+        self._stage(name)
+        self._name = name
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.open(self._name, flags, mode, dir_fd=self._directory.fd)
+
+    def _replace_by_way_of(self, way: Directory, directory: Directory, name: str) -> None:
+        own = own_name(WORK)
+        try:
+            self._link(way, own)
+        except OSError as error:
+            if way is self._directory or error.errno not in (errno.EXDEV, errno.ENOENT):
+                raise
+            way = self._directory
+            self._link(way, own)
+        try:
+            way.replace(own, directory, name)
+        except BaseException:
+            with suppress(OSError):
+                way.remove_file(own)
+            raise
 
     def _link(self, directory: Directory, name: str) -> None:
         # Without dst_dir_fd Python calls link(2), which cannot link an unnamed file.

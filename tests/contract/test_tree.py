@@ -64,7 +64,7 @@ def names(folder: FilePath) -> list[str]:
 def write(tree: Tree, path: Path, content: bytes, *, replaces: bool = False) -> os.stat_result:
     with tree.directory(path[:-1]) as directory, tree.upload(directory) as upload:
         upload.write(content)
-        facts = upload.stamp(STAMP)
+        facts = upload.finish(STAMP)
         (upload.replace if replaces else upload.publish)(directory, path[-1])
     return facts
 
@@ -154,7 +154,7 @@ def test_a_file_appears_with_its_content(tree: Tree, root: FilePath) -> None:
         upload.write(b"content")
         assert all(one.startswith(RESERVED_PREFIX) for one in set(names(root)) - _given())
         assert [name for name, _ in tree.members(())] == ["dir"]
-        facts = upload.stamp(STAMP)
+        facts = upload.finish(STAMP)
         upload.publish(directory, "new")
     assert (root / "new").read_bytes() == b"new content"
     assert (root / "new").stat().st_mtime_ns == STAMP == facts.st_mtime_ns
@@ -171,7 +171,7 @@ def test_a_file_that_is_not_published_leaves_nothing(tree: Tree, root: FilePath)
         with tree.upload(directory) as upload:
             upload.write(b"x")
         with tree.upload(directory) as upload:
-            assert upload.name() in names(root)
+            assert upload.name in names(root)
     assert set(names(root)) == _given()
 
 
@@ -256,7 +256,7 @@ def test_discard_removes_everything_and_follows_nothing(tree: Tree, root: FilePa
 
 
 def test_a_cursor_keeps_one_directory_open(tree: Tree) -> None:
-    with Cursor(tree) as cursor:
+    with Cursor(tree.directory) as cursor:
         first = cursor.at(("dir",))
         assert cursor.at(("dir",)) is first
         assert [name for name, _ in cursor.at(("dir", "below")).kinds()] == []

@@ -22,7 +22,7 @@ def overwrite(tree: Tree, name: str, content: bytes = b"new") -> None:
     with tree.directory(()) as directory, tree.upload(directory) as upload:
         upload.write(content)
         upload.resemble(directory, name)
-        upload.stamp(STAMP)
+        upload.finish(STAMP)
         upload.replace(directory, name)
 
 

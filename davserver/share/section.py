@@ -1,0 +1,463 @@
+"""The commit section: what may be done to names and rows inside the one write transaction.
+
+Where names and rows must change together, or more than one name, an intent is kept first, then the
+names change, then the rows with the end of the intent. So a crash at any point leaves evidence,
+and `finish` is what both the section and whoever recovers it do last.
+"""
+
+import errno
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from davserver.protocol import resources
+from davserver.protocol.documents import Change
+from davserver.protocol.headers import date
+from davserver.protocol.locks import Lock
+from davserver.protocol.paths import Path
+from davserver.protocol.properties import LAST_MODIFIED
+from davserver.protocol.resources import NANO, UNKNOWN, Stamp, Stat
+from davserver.share import names
+from davserver.share.names import Names
+from davserver.share.place import Place, Resolve
+from davserver.share.view import View
+from davserver.state import Intent, Operation, Writer
+from davserver.tree import Directory, Upload
+
+Find = Callable[[Path], Place | None]
+"""Gives the place of a path of the state, or None where no share holds it."""
+
+
+class Section(View):
+    """The view inside the write transaction, and what may be done there.
+
+    ``tick`` gives times for new content: nanoseconds since the epoch, each later than the last.
+    Every method raises OSError or Fault; what is then half done is finished or dropped before
+    anyone else gets in.
+    """
+
+    def __init__(
+        self,
+        resolve: Resolve,
+        find: Find,
+        writer: Writer,
+        now: float,
+        prefix: Path,
+        tick: Callable[[], int],
+    ) -> None:
+        super().__init__(resolve, writer, now, prefix)
+        self.writer = writer
+        self.find = find
+        self.tick = tick
+        self.names = Names()
+
+    def publish(self, place: Place, upload: Upload) -> None:
+        """Give finished content a name that is free."""
+        self._make_way(place)
+        upload.publish(self.names.changing(place), place.name)
+
+    def replace(self, place: Place, upload: Upload) -> None:
+        """Let finished content take the place of a file, whose dead properties and locks stay."""
+        if self.writer.has_rows(place.key, below=False):
+            self.writer.restamp(place.key, upload.stamp())
+        directory = self.names.changing(place)
+        way = self.names.way(place)
+        if upload.name is not None or way is not None:
+            try:
+                upload.replace(directory, place.name, way)
+                return
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+        own = names.beside(place)
+        intent = self._intend(Intent(Operation.STAGE, own.key))
+        upload.enter(own.name)
+        directory.replace(own.name, directory, place.name)
+        self.writer.remove_intent(intent.id)
+
+    def create_locked(self, place: Place, upload: Upload, wanted: Lock) -> None:
+        """Make an empty file and grant a lock on it, which nothing is in the way of."""
+        self._make_way(place)
+        stamp = upload.stamp()
+        intent = self.writer.add_intent(
+            Intent(Operation.CREATE, target=place.key, moved=stamp),
+        )
+        self._add_lock(place, wanted, stamp)
+        self.writer.commit()
+        upload.publish(self.names.changing(place), place.name)
+        self.finish(intent)
+
+    def make_collection(self, place: Place, mode: int | None = None) -> None:
+        """Make an empty collection, with a mode or that of the settings."""
+        self._make_way(place)
+        wanted = place.share.tree.modes.directory if mode is None else mode
+        self.names.changing(place).make(place.name, wanted)
+        if place.share.tree.durable:
+            self.names.at(place).sync_entry(place.name)
+
+    def copy_file(self, place: Place, upload: Upload, source: Place) -> None:
+        """Give a finished copy of a file its name, or let it take the place of what is there. It
+        gets the dead properties of its source.
+        """
+        replaced = place.share.tree.find(place.local)
+        is_tree = replaced is not None and resources.is_collection(replaced)
+        has_rows = self.writer.has_rows(source.key, below=False) or self.writer.has_rows(place.key)
+        if not is_tree and not has_rows:
+            put = self.publish if replaced is None else self.replace
+            put(place, upload)
+            return
+        staged = names.beside(place)
+        moved = upload.stamp()
+        self.writer.copy_properties(source.key, staged.key, moved)
+        intent = self._intend(
+            Intent(
+                Operation.COPY,
+                source.key,
+                place.key,
+                staged.key,
+                moved=moved,
+                replaced=self._stamp(place),
+            )
+        )
+        upload.enter(staged.name)
+        self.finish(self._arrive(intent, staged, place))
+
+    def put_in_place(self, claim: Intent, staged: Place, place: Place, *, deep: bool) -> None:
+        """Let a copy of a tree or link, with a reserved name beside a place, take that place.
+
+        It gets the dead properties of the claim's source, as far as its members are there. Those
+        of what was at the place are gone, and the locks on its members; a lock on the place itself
+        stays.
+        """
+        top = claim.source
+        for key in self.writer.with_properties(top) if deep else (top,):
+            below = key[len(top) :]
+            stamp = staged.share.tree.stamp(staged.local + below)
+            if stamp is not None:
+                self.writer.copy_properties(key, staged.key + below, stamp)
+        intent = replace(claim, moved=self._stamp(staged), replaced=self._stamp(place), lasts=False)
+        self.writer.change_intent(intent)
+        self.writer.commit()
+        self.finish(self._arrive(intent, staged, place))
+
+    def carry(self, claim: Intent, staged: Place, place: Place, source: Place) -> None:
+        """Let a copy from another file system take a place, and remove what it is a copy of."""
+        facts = self.names.at(source).stat(source.name)
+        aside = None
+        if resources.is_collection(facts):
+            aside = names.in_trash(source) or names.beside(source)
+        intent = replace(
+            claim,
+            aside=aside.key if aside else (),
+            moved=self._stamp(staged),
+            left=self._stamp(source),
+            replaced=self._stamp(place),
+            lasts=False,
+        )
+        self.writer.change_intent(intent)
+        self.writer.commit()
+        intent = self._arrive(intent, staged, place)
+        try:
+            self.leave(intent, source)
+        except OSError:
+            self._arrive_back(intent, staged, place)
+            raise
+        self.finish(intent)
+
+    def leave(self, intent: Intent, source: Place) -> None:
+        """Remove what a CARRY leaves behind."""
+        if resources.is_collection(self.names.at(source).stat(source.name)):
+            self.put_aside(intent, source)
+        else:
+            self.names.changing(source).remove_file(source.name)
+
+    def put_aside(self, intent: Intent, place: Place) -> Intent:
+        """Rename a collection to where it is discarded from. Gives the intent as it is then."""
+        aside = self.find(intent.aside)
+        assert aside is not None, "beside a place of the share, or in its trash"
+        try:
+            self._rename_aside(place, aside)
+            return intent
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.ENOENT) or not names.is_in_trash(aside):
+                raise
+        # Bind mounts look like one file system, and are not.
+        aside = names.beside(place)
+        intent = replace(intent, aside=aside.key)
+        self.writer.change_intent(intent)
+        self.writer.commit()
+        self._rename_aside(place, aside)
+        return intent
+
+    def move(self, source: Place, target: Place, facts: Stat, replaced: Stat | None) -> None:
+        """Rename within one file system: properties follow, locks on the source end."""
+        is_tree = replaced is not None and (
+            resources.is_collection(facts) or resources.is_collection(replaced)
+        )
+        is_same = replaced is not None and (
+            (replaced.st_dev, replaced.st_ino) == (facts.st_dev, facts.st_ino)
+        )
+        has_rows = self.writer.has_rows(source.key) or self.writer.has_rows(target.key)
+        intent = Intent(Operation.MOVE, source.key, target.key)
+        if has_rows or is_tree:
+            aside = (names.in_trash(source) or names.beside(source)) if is_tree else None
+            intent = self._intend(
+                replace(
+                    intent,
+                    aside=aside.key if aside else (),
+                    moved=self._stamp(source),
+                    replaced=self._stamp(target),
+                )
+            )
+        if replaced is None:
+            self.names.rename(source, target)
+        elif is_same:
+            self.rename_same(source, target)
+        elif is_tree:
+            intent = self._exchange(intent, source, target)
+            if not intent.displaced:
+                intent = self.put_aside(intent, source)
+        else:
+            self.names.changing(source).replace(
+                source.name, self.names.changing(target), target.name
+            )
+        if intent.id:
+            self.finish(intent)
+
+    def rename_same(self, source: Place, target: Place) -> None:
+        """Both names are of one inode: another spelling, or a second hard link, for which rename(2)
+        would do nothing at all.
+        """
+        old, new = self.names.changing(source), self.names.changing(target)
+        facts = old.stat(source.name)
+        if facts.st_nlink > 1 and not resources.is_collection(facts):
+            old.remove_file(source.name)
+        else:
+            old.replace(source.name, new, target.name)
+
+    def copy_rows(self, source: Place, target: Place) -> None:
+        """Give a new resource the dead properties of another one."""
+        self.writer.copy_properties(source.key, target.key, self._stamp(target))
+
+    def remove_collection(self, place: Place) -> None:
+        """Remove an empty collection."""
+        self.names.changing(place).remove_directory(place.name)
+        self.forget(place)
+
+    def remove(self, place: Place) -> None:
+        """Remove a file or link."""
+        intent = None
+        if self.writer.has_rows(place.key):
+            intent = self._intend(Intent(Operation.REMOVE, place.key, moved=self._stamp(place)))
+        self.names.changing(place).remove_file(place.name)
+        if intent is not None:
+            self.finish(intent)
+
+    def remove_tree(self, place: Place) -> None:
+        """Remove a collection by one rename, whatever its size."""
+        aside = names.in_trash(place)
+        intent = Intent(Operation.REMOVE, place.key, moved=self._stamp(place))
+        if aside is None or self.writer.has_rows(place.key):
+            aside = aside or names.beside(place)
+            intent = self._intend(replace(intent, aside=aside.key))
+            self.finish(self.put_aside(intent, place))
+            return
+        try:
+            self._rename_aside(place, aside)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            intent = self._intend(replace(intent, aside=names.beside(place).key))
+            self.finish(self.put_aside(intent, place))
+
+    def forget(self, place: Place) -> None:
+        """Drop the rows of what is gone."""
+        self.writer.remove_properties(place.key)
+        self.writer.remove_locks(place.key)
+
+    def patch(self, place: Place, changes: Sequence[Change]) -> None:
+        """Carry out a PROPPATCH whose changes are all possible, in their order."""
+        facts = place.share.tree.find(place.local)
+        assert facts is not None, "settled before"
+        stamp = place.share.tree.stamp(place.local) or UNKNOWN
+        times = [change.text for change in changes if change.name == LAST_MODIFIED]
+        touch = None
+        if times:
+            touch = self._intend(
+                Intent(
+                    Operation.TOUCH,
+                    place.key,
+                    moved=stamp,
+                    old_time=facts.st_mtime_ns,
+                    new_time=self._wanted_time(times[-1]),
+                )
+            )
+        if not Stamp(kind=self.writer.properties(place.key).kind).fits(facts):
+            self.writer.remove_properties(place.key)
+        for change in changes:
+            if change.name == LAST_MODIFIED:
+                continue
+            if change.value is None:
+                self.writer.remove_property(place.key, change.name)
+            else:
+                self.writer.set_property(place.key, change.name, change.value, stamp)
+        self.writer.restamp(place.key, stamp)
+        # The file last: rows can be taken back.
+        if touch is not None:
+            self.touch(place, touch.new_time)
+            self.finish(touch)
+
+    def touch(self, place: Place, modified_ns: int) -> None:
+        """Set a modification time, in nanoseconds since the epoch."""
+        name = "." if place.is_root else place.name
+        directory = self.names.at(place)
+        directory.touch(name, modified_ns)
+        if place.share.tree.durable:
+            directory.sync_entry(name)
+
+    def grant(self, place: Place, wanted: Lock) -> None:
+        """Keep a lock that nothing is in the way of; its life begins now."""
+        self._add_lock(place, wanted, place.share.tree.stamp(place.local) or UNKNOWN)
+
+    def finish(self, intent: Intent) -> None:
+        """All names are changed: let the rows follow, and forget the intent."""
+        _FINISH[intent.operation](self.writer, intent)
+        if intent.operation is Operation.CARRY:
+            self._restamp(intent.target)
+        for key in (intent.staged, intent.aside, intent.displaced):
+            self.discard_later(key)
+        self.writer.remove_intent(intent.id)
+        self.names.sync()
+
+    def discard_later(self, key: Path) -> None:
+        """Keep in mind what has a reserved name and is needed no longer, if it is there: what is
+        in the trash need not be.
+        """
+        place = self.find(key) if key else None
+        if place is None or names.is_in_trash(place) or self.names.stamp(place) is None:
+            return
+        self.writer.add_intent(Intent(Operation.DISCARD, key, lasts=True))
+
+    def _make_way(self, place: Place) -> None:
+        """A new resource has no rows of an old one: they are gone before its name appears."""
+        if self.writer.has_rows(place.key):
+            self.forget(place)
+            self.writer.commit()
+
+    def _intend(self, intent: Intent) -> Intent:
+        """Keep an intent, and all rows so far."""
+        kept = self.writer.add_intent(intent)
+        self.writer.commit()
+        return kept
+
+    def _stamp(self, place: Place) -> Stamp:
+        return self.names.stamp(place) or UNKNOWN
+
+    def _add_lock(self, place: Place, wanted: Lock, stamp: Stamp) -> None:
+        expires = self.now + wanted.timeout
+        self.writer.remove_ended_locks(self.now)
+        self.writer.add_lock(replace(wanted, root=place.key, expires=expires, stamp=stamp))
+
+    def _arrive(self, intent: Intent, staged: Place, target: Place) -> Intent:
+        """Let what has a reserved name take a place. Gives the intent as it is then."""
+        directory = self.names.changing(target)
+        replaced = target.share.tree.find(target.local)
+        if replaced is None:
+            directory.rename(staged.name, directory, target.name)
+        elif (
+            # What a CARRY replaces is kept until all of it is done.
+            intent.operation is Operation.CARRY
+            or resources.is_collection(replaced)
+            or resources.is_collection(directory.stat(staged.name))
+        ):
+            return self._exchange(intent, staged, target)
+        else:
+            directory.replace(staged.name, directory, target.name)
+        return intent
+
+    def _arrive_back(self, intent: Intent, staged: Place, target: Place) -> None:
+        """Undo `_arrive`."""
+        displaced = self.find(intent.displaced) if intent.displaced else None
+        if displaced is None and intent.replaced != UNKNOWN:
+            self._exchange(intent, staged, target)
+            return
+        self.names.rename(target, staged)
+        if displaced is not None:
+            self.names.rename(displaced, target)
+
+    def _exchange(self, intent: Intent, place: Place, target: Place) -> Intent:
+        """Let two names change places. Where the file system cannot do that, what is replaced goes
+        aside first. Gives the intent as it is then.
+        """
+        old, new = self.names.changing(place), self.names.changing(target)
+        try:
+            old.exchange(place.name, new, target.name)
+            return intent
+        except OSError as error:
+            if error.errno not in names.NO_EXCHANGE:
+                raise
+        displaced = names.beside(target)
+        intent = replace(intent, displaced=displaced.key)
+        self.writer.change_intent(intent)
+        self.writer.commit()
+        self.names.rename(target, displaced)
+        try:
+            self.names.rename(place, target)
+        except OSError:
+            self.names.rename(displaced, target)
+            raise
+        return intent
+
+    def _rename_aside(self, place: Place, aside: Place) -> None:
+        # What becomes of the trash in a loss of power is nobody's concern.
+        there: Directory = self.names.at(aside)
+        self.names.changing(place).rename(place.name, there, aside.name)
+
+    def _restamp(self, top: Path) -> None:
+        """The members of a copied tree are other resources than those their rows were made for."""
+        for key in self.writer.stamps(top):
+            place = self.find(key)
+            stamp = self.names.stamp(place) if place else None
+            if stamp is not None:
+                self.writer.restamp(key, stamp)
+
+    def _wanted_time(self, text: str) -> int:
+        when = date(text)
+        assert when is not None, "refused by properties.refusal"
+        # The client's second; nanoseconds of our own keep the entity tag unique.
+        return int(when.timestamp()) * NANO + self.tick() % NANO
+
+
+def _forget_replaced(writer: Writer, intent: Intent) -> None:
+    """A lock on the place itself stays, where something was there to be locked."""
+    writer.remove_properties(intent.target)
+    writer.remove_locks(intent.target, at=intent.replaced == UNKNOWN)
+
+
+def _moved(writer: Writer, intent: Intent) -> None:
+    _forget_replaced(writer, intent)
+    writer.move_properties(intent.source, intent.target)
+    writer.remove_locks(intent.source)
+
+
+def _copied(writer: Writer, intent: Intent) -> None:
+    _forget_replaced(writer, intent)
+    writer.move_properties(intent.staged, intent.target)
+
+
+def _removed(writer: Writer, intent: Intent) -> None:
+    writer.remove_properties(intent.source)
+    writer.remove_locks(intent.source)
+
+
+def _nothing(writer: Writer, intent: Intent) -> None:
+    del writer, intent
+
+
+_FINISH: dict[Operation, Callable[[Writer, Intent], None]] = {
+    Operation.MOVE: _moved,
+    Operation.COPY: _copied,
+    Operation.CARRY: _moved,
+    Operation.REMOVE: _removed,
+    Operation.CREATE: _nothing,
+    Operation.TOUCH: _nothing,
+}

@@ -1,0 +1,80 @@
+"""The mutex of the commit section: across threads and processes, in the order of arrival.
+
+What excludes is one flock, which the kernel takes from a dead holder. A flock alone would go to
+whoever happens to run, and a thread that has just left could be in again before the others have
+woken; so each comer takes the next place of a queue, a locked byte of the gate's file, and waits
+for the byte before it. Whoever dies in the queue leaves a gap there, and no more than that: the
+next one is early, and waits at the flock.
+"""
+
+import fcntl
+import os
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_TICKET = 0
+"""The byte that guards the counter of places."""
+_FIRST_PLACE = 1 << 32
+_NUMBER = struct.Struct("<Q")
+# struct flock of fcntl(2); these locks belong to the open file, so that threads exclude each other.
+_FLOCK = struct.Struct("hhqqi4x")
+
+
+class Gate:
+    """The gate whose file is ``file``, made if missing. Every method raises OSError."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._local = threading.local()
+        self._open: list[int] = []
+        self._descriptor()
+
+    def close(self) -> None:
+        while self._open:
+            os.close(self._open.pop())
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Wait for one's turn, and let nobody else in."""
+        gate = self._descriptor()
+        place = self._take_place(gate)
+        try:
+            _lock(gate, fcntl.F_WRLCK, place - 1)
+            _lock(gate, fcntl.F_UNLCK, place - 1)
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(gate, fcntl.LOCK_UN)
+        finally:
+            _lock(gate, fcntl.F_UNLCK, place)
+
+    def _take_place(self, gate: int) -> int:
+        _lock(gate, fcntl.F_WRLCK, _TICKET)
+        try:
+            held = os.pread(gate, _NUMBER.size, 0)
+            number = _NUMBER.unpack(held)[0] if len(held) == _NUMBER.size else 0
+            place: int = _FIRST_PLACE + number % (1 << 60)
+            _lock(gate, fcntl.F_WRLCK, place)
+            # Where the disk is full the order suffers, not the exclusion.
+            with suppress(OSError):
+                os.pwrite(gate, _NUMBER.pack(number + 1), 0)
+            return place
+        finally:
+            _lock(gate, fcntl.F_UNLCK, _TICKET)
+
+    def _descriptor(self) -> int:
+        """Each thread has an open file of its own."""
+        found: int | None = getattr(self._local, "gate", None)
+        if found is None:
+            found = os.open(self._file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            self._open.append(found)
+            self._local.gate = found
+        return found
+
+
+def _lock(gate: int, kind: int, start: int) -> None:
+    fcntl.fcntl(gate, fcntl.F_OFD_SETLKW, _FLOCK.pack(kind, os.SEEK_SET, start, 1, 0))

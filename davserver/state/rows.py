@@ -1,0 +1,325 @@
+"""What the SQLite store holds, row by row: the queries."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Any
+
+from davserver.protocol.faults import Fault
+from davserver.protocol.locks import Lock
+from davserver.protocol.paths import Path
+from davserver.protocol.properties import Stored
+from davserver.protocol.resources import UNKNOWN, Stamp
+from davserver.state import Intent, Operation, keys
+from davserver.state.owners import Owners
+
+Translated = Callable[[], AbstractContextManager[None]]
+"""Gives SQLite's errors in the words of the operating system, or as Faults."""
+
+_STAMP = "inode, born, kind"
+_LOCK = f"token, parent, name, deep, exclusive, owner, principal, timeout, expires, {_STAMP}"
+_AT = "parent = ? AND name = ?"
+_BELOW = "parent = ? OR (parent >= ? AND parent < ?)"
+_AT_OR_BELOW = f"({_AT}) OR {_BELOW}"
+_INTENT = (
+    "owner, lasts, operation, source, target, staged, aside, displaced, moved, left_behind,"
+    " replaced, old_time, new_time"
+)
+
+
+class Rows:
+    """What a `Reader` gives, over the connection of one thread."""
+
+    def __init__(self, connection: sqlite3.Connection, translated: Translated) -> None:
+        self._connection = connection
+        self._translated = translated
+
+    def locks(self, path: Path, now: float, *, below: bool = False) -> tuple[Lock, ...]:
+        values = keys.places(path)
+        known = ",".join(["(?,?)"] * (len(path) + 1))
+        query = f"SELECT {_LOCK} FROM lock WHERE (parent, name) IN (VALUES {known})"
+        if below:
+            query += f" OR {_BELOW}"
+            values += keys.below(path)
+        return tuple(self._locks(query, values, now))
+
+    def locks_on_members(self, path: Path, now: float) -> dict[str, list[Lock]]:
+        found: dict[str, list[Lock]] = {}
+        query = f"SELECT {_LOCK} FROM lock WHERE parent = ?"
+        for lock in self._locks(query, [keys.key(path)], now):
+            if lock.root:
+                found.setdefault(lock.root[-1], []).append(lock)
+        return found
+
+    def lock(self, token: str, now: float) -> Lock | None:
+        found = self._locks(f"SELECT {_LOCK} FROM lock WHERE token = ?", [token], now)
+        return next(found, None)
+
+    def properties(self, path: Path) -> Stored:
+        found = Stored()
+        query = f"SELECT property, value, kind FROM property WHERE {_AT}"
+        for name, value, kind in self._rows(query, keys.place(path)):
+            found[name] = value
+            found.kind = kind
+        return found
+
+    def properties_of_members(self, path: Path) -> dict[str, Stored]:
+        found: dict[bytes, Stored] = {}
+        query = "SELECT name, property, value, kind FROM property WHERE parent = ?"
+        for name, prop, value, kind in self._rows(query, [keys.key(path)]):
+            stored = found.get(name)
+            if stored is None:
+                stored = found[name] = Stored()
+                stored.kind = kind
+            stored[prop] = value
+        return {keys.text(name): stored for name, stored in found.items() if name}
+
+    def has_rows(self, path: Path, *, below: bool = True) -> bool:
+        where, values = (_AT_OR_BELOW, keys.below(path)) if below else (_AT, [])
+        values = [*keys.place(path), *values]
+        query = (
+            f"SELECT EXISTS (SELECT 1 FROM property WHERE {where})"
+            f" OR EXISTS (SELECT 1 FROM lock WHERE {where})"
+        )
+        found = self._rows(query, [*values, *values])
+        return bool(found and found[0][0])
+
+    def with_properties(self, path: Path) -> tuple[Path, ...]:
+        query = f"SELECT DISTINCT parent, name FROM property WHERE {_AT_OR_BELOW}"
+        rows = self._rows(query, [*keys.place(path), *keys.below(path)])
+        return tuple(keys.joined(parent, name) for parent, name in rows)
+
+    def stamps(self, path: Path) -> dict[Path, Stamp]:
+        values = [*keys.place(path), *keys.below(path)]
+        found: dict[Path, Stamp] = {}
+        for table in ("lock", "property"):
+            query = f"SELECT DISTINCT parent, name, {_STAMP} FROM {table} WHERE {_AT_OR_BELOW}"
+            for parent, name, *stamp in self._rows(query, values):
+                found[keys.joined(parent, name)] = Stamp(*stamp)
+        return found
+
+    def intents(self) -> tuple[Intent, ...]:
+        query = f"SELECT id, {_INTENT} FROM intent ORDER BY id"
+        return tuple(_intent(row) for row in self._rows(query, ()))
+
+    def _locks(self, query: str, values: Iterable[object], now: float) -> Iterator[Lock]:
+        for row in self._rows(query, values):
+            lock = _lock(row)
+            if lock.expires > now:
+                yield lock
+
+    def _rows(self, query: str, values: Iterable[object]) -> list[tuple[Any, ...]]:
+        with self._translated():
+            return self._connection.execute(query, tuple(values)).fetchall()
+
+
+class Spared(Rows):
+    """The rows for a look outside of a write transaction: files can be read however the store
+    is, and what is damaged holds nothing.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, translated: Translated, damage: Callable[[], str]
+    ) -> None:
+        super().__init__(connection, translated)
+        self._damage = damage
+
+    def _rows(self, query: str, values: Iterable[object]) -> list[tuple[Any, ...]]:
+        if self._damage():
+            return []
+        try:
+            return super()._rows(query, values)
+        except Fault:
+            if self._damage():
+                return []
+            raise
+
+
+class WritableRows(Rows):
+    """What a `Writer` gives, within a write transaction."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, translated: Translated, owners: Owners
+    ) -> None:
+        super().__init__(connection, translated)
+        self._owners = owners
+        self.has_intended = False
+        """Whether an intent has been kept, so that a failure leaves something to settle."""
+
+    def add_lock(self, lock: Lock) -> None:
+        self._run(
+            f"INSERT INTO lock ({_LOCK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            lock.token,
+            *keys.place(lock.root),
+            lock.deep,
+            lock.exclusive,
+            lock.owner,
+            lock.principal,
+            lock.timeout,
+            lock.expires,
+            *_stamp(lock.stamp),
+        )
+
+    def refresh_lock(self, token: str, timeout: int, expires: float) -> None:
+        self._run(
+            "UPDATE lock SET timeout = ?, expires = ? WHERE token = ?", timeout, expires, token
+        )
+
+    def remove_lock(self, token: str) -> None:
+        self._run("DELETE FROM lock WHERE token = ?", token)
+
+    def remove_ended_locks(self, now: float) -> None:
+        self._run("DELETE FROM lock WHERE expires <= ?", now)
+
+    def remove_locks(self, path: Path, *, at: bool = True) -> None:
+        self._run(f"DELETE FROM lock WHERE {_BELOW}", *keys.below(path))
+        if at:
+            self._run(f"DELETE FROM lock WHERE {_AT}", *keys.place(path))
+
+    def set_property(self, path: Path, name: str, value: str, stamp: Stamp = UNKNOWN) -> None:
+        query = "INSERT OR REPLACE INTO property VALUES (?, ?, ?, ?, ?, ?, ?)"
+        self._run(query, *keys.place(path), name, value, *_stamp(stamp))
+
+    def remove_property(self, path: Path, name: str) -> None:
+        query = f"DELETE FROM property WHERE {_AT} AND property = ?"
+        self._run(query, *keys.place(path), name)
+
+    def remove_properties(self, path: Path) -> None:
+        self._run(f"DELETE FROM property WHERE {_AT}", *keys.place(path))
+        self._run(f"DELETE FROM property WHERE {_BELOW}", *keys.below(path))
+
+    def move_properties(self, source: Path, target: Path) -> None:
+        self._move("property", source, target)
+
+    def move_locks(self, source: Path, target: Path) -> None:
+        self._move("lock", source, target)
+
+    def copy_properties(self, source: Path, target: Path, stamp: Stamp = UNKNOWN) -> None:
+        self._run(
+            f"INSERT INTO property SELECT ?, ?, property, value, ?, ?, ? FROM property WHERE {_AT}",
+            *keys.place(target),
+            *_stamp(stamp),
+            *keys.place(source),
+        )
+
+    def restamp(self, path: Path, stamp: Stamp) -> None:
+        for table in ("lock", "property"):
+            query = f"UPDATE {table} SET inode = ?, born = ?, kind = ? WHERE {_AT}"
+            self._run(query, *_stamp(stamp), *keys.place(path))
+
+    def add_intent(self, intent: Intent) -> Intent:
+        self.has_intended = True
+        owner = self._owners.me()
+        query = f"INSERT INTO intent ({_INTENT}) VALUES ({', '.join('?' * 13)})"
+        with self._translated():
+            values = _values(replace(intent, owner=owner))
+            number = self._connection.execute(query, values).lastrowid
+        return replace(intent, owner=owner, id=number or 0)
+
+    def change_intent(self, intent: Intent) -> None:
+        self.has_intended = True
+        query = f"UPDATE intent SET ({_INTENT}) = ({', '.join('?' * 13)}) WHERE id = ?"
+        self._run(query, *_values(intent), intent.id)
+
+    def remove_intent(self, number: int) -> None:
+        self._run("DELETE FROM intent WHERE id = ?", number)
+
+    def commit(self) -> None:
+        with self._translated():
+            self._connection.execute("COMMIT")
+            self._connection.execute("BEGIN IMMEDIATE")
+
+    def is_orphan(self, intent: Intent) -> bool:
+        return not intent.lasts or not self._owners.is_alive(intent.owner)
+
+    def ahead(self, boot: str, seconds: float) -> float:
+        """See `SqliteState.ahead`."""
+        self._run("DELETE FROM clock WHERE boot != ?", boot)
+        self._run("INSERT OR IGNORE INTO clock VALUES (?, ?)", boot, seconds)
+        ((found,),) = self._rows("SELECT ahead FROM clock", ())
+        return float(found)
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        self._run("SAVEPOINT attempt")
+        try:
+            yield
+        except BaseException:
+            self._run("ROLLBACK TO attempt")
+            self._run("RELEASE attempt")
+            raise
+        self._run("RELEASE attempt")
+
+    def _move(self, table: str, source: Path, target: Path) -> None:
+        self._run(
+            f"UPDATE {table} SET parent = ?, name = ? WHERE {_AT}",
+            *keys.place(target),
+            *keys.place(source),
+        )
+        self._run(
+            f"UPDATE {table} SET parent = CAST(? || substr(parent, ?) AS BLOB) WHERE {_BELOW}",
+            keys.key(target),
+            len(keys.key(source)) + 1,
+            *keys.below(source),
+        )
+
+    def _run(self, query: str, *values: object) -> None:
+        with self._translated():
+            self._connection.execute(query, values)
+
+
+def _stamp(stamp: Stamp) -> tuple[int, int, int]:
+    return stamp.inode, stamp.born, stamp.kind
+
+
+def _lock(row: tuple[Any, ...]) -> Lock:
+    token, parent, name, deep, exclusive, owner, principal, timeout, expires, *stamp = row
+    return Lock(
+        token,
+        keys.joined(parent, name),
+        bool(deep),
+        bool(exclusive),
+        owner,
+        principal,
+        timeout,
+        expires,
+        Stamp(*stamp),
+    )
+
+
+def _values(intent: Intent) -> tuple[object, ...]:
+    """An intent in the order of `_INTENT`."""
+    paths = (intent.source, intent.target, intent.staged, intent.aside, intent.displaced)
+    stamps = (intent.moved, intent.left, intent.replaced)
+    return (
+        intent.owner,
+        intent.lasts,
+        intent.operation.value,
+        *map(keys.key, paths),
+        *(" ".join(map(str, _stamp(stamp))) for stamp in stamps),
+        intent.old_time,
+        intent.new_time,
+    )
+
+
+def _intent(row: tuple[Any, ...]) -> Intent:
+    number, owner, lasts, operation, *rest = row
+    source, target, staged, aside, displaced = map(keys.path, rest[:5])
+    moved, left, replaced = (Stamp(*map(int, text.split())) for text in rest[5:8])
+    return Intent(
+        Operation(operation),
+        source,
+        target,
+        staged,
+        aside,
+        displaced,
+        moved,
+        left,
+        replaced,
+        old_time=rest[8],
+        new_time=rest[9],
+        lasts=bool(lasts),
+        owner=owner,
+        id=number,
+    )
