@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 PROGRAM = "strace"
@@ -61,6 +61,15 @@ class Call:
     @property
     def is_injected(self) -> bool:
         return _INJECTED in self.told
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has succeeded."""
+        return " = -1 " not in self.told
+
+    def below(self, folder: Path) -> "Call":
+        """The same with shorter paths."""
+        return replace(self, told=self.told.replace(f"{folder}/", ""))
 
     def __str__(self) -> str:
         return f"{self.name}({' '.join(self.told.split())}"

@@ -79,10 +79,10 @@ class Tally:
             self.counts["fallbacks"] += 1
             self.excuses[attempt.excuse] += 1
 
-    def judge_again(self, attempt: Attempt, after: World, seen: World) -> None:
-        """Look at an attempt once more after a recovery: is anything new wrong about it?"""
+    def judge_again(self, attempt: Attempt, again: Attempt) -> None:
+        """Judge an attempt once more, after a recovery: is anything new wrong about it?"""
         known = set(faulty(attempt))
-        for phrase in faulty(replace(attempt, after=after, seen=seen)):
+        for phrase in faulty(again):
             if phrase not in known:
                 self.blame(attempt, f"after recovery {phrase}")
 
@@ -222,7 +222,10 @@ def _batch(folder: Path, waiting: deque[Try], options: Namespace, tally: Tally) 
             told = f"{attempts[0].scenario}: {attempts[0].fault}" if attempts else "some attempt"
             tally.violations.append(f"{told}: left over after recovery: {name}")
         for placed, attempt in done:
-            tally.judge_again(attempt, site.on_disk(placed), site.over_http(placed))
+            after = site.on_disk(placed)
+            if after != attempt.after:
+                seen = site.over_http(placed)
+                tally.judge_again(attempt, replace(attempt, after=after, seen=seen))
 
 
 def _attempt(
@@ -236,12 +239,15 @@ def _attempt(
         return None
     if not site.is_alive:
         raise Unusable("it has ended")
-    call = trace.injected[0]
+    met = trace.injected[0]
+    calls = trace.calls
+    since = tuple(str(call) for call in calls[: calls.index(met)] if call.is_done)
     attempt = Attempt(
         one.course.scenario,
         one.fault,
-        call,
-        site.is_of_state(call.told),
+        met.below(site.folder),
+        since,
+        site.is_of_state(met.told),
         reply,
         plain(one.course.scenario.world),
         one.course.wanted,

@@ -9,8 +9,8 @@ import shutil
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -146,8 +146,11 @@ class Site:
     def ask_traced(
         self, placed: Placed, fault: Fault | None = None
     ) -> tuple[Reply | Unanswered, Trace]:
-        """Send the request of the scenario while strace watches the worker."""
+        """Send the request of the scenario while strace watches the worker. The trash is empty
+        then: else a request that finds no room would make some, and go on.
+        """
         reply: Reply | Unanswered
+        _patiently(lambda: [*self._trash(), *self._intents()])
         with traced(self.worker, STORAGE, self._log, fault) as trace:
             try:
                 reply = self.ask(placed)
@@ -167,15 +170,13 @@ class Site:
         """The world as the file system and the state have it."""
         stored: dict[Path, dict[str, str]] = {}
         top = self.root / placed.name
-        for parent, name, prop, value in self._rows("parent, name, property, value", "property"):
-            path = self._below(top, parent, name)
-            if path is not None:
-                stored.setdefault(path, {})[prop] = _text(value)
-        locks = {}
-        for token, parent, name in self._rows("token, parent, name", "lock"):
-            path = self._below(top, parent, name)
-            if path is not None:
-                locks[token] = path
+        below = self._rows_below(top, "parent, name, property, value", "property")
+        for parent, name, prop, value in below:
+            stored.setdefault(_below(top, parent, name), {})[prop] = _text(value)
+        locks = {
+            token: _below(top, parent, name)
+            for parent, name, token in self._rows_below(top, "parent, name, token", "lock")
+        }
         things: dict[Path, Thing] = {}
         for share in ("one", "two"):
             for path, entry in _entries(top / share, (share,)):
@@ -218,12 +219,7 @@ class Site:
         """What has a reserved name, and the intents, once the server has nothing more to do: it is
         waited for. The trash itself may be there.
         """
-        until = time.monotonic() + IDLE_SECONDS
-        while found := [*self._reserved(), *self._intents()]:
-            if time.monotonic() > until:
-                break
-            time.sleep(0.02)
-        return found
+        return _patiently(lambda: [*self._reserved(), *self._trash(), *self._intents()])
 
     def clear(self) -> None:
         """Remove all worlds while no server runs."""
@@ -277,32 +273,48 @@ class Site:
             raise Unusable(f"{method} {href(path, False)}: {answer.status} instead of {status}")
         return answer
 
-    def _rows(self, columns: str, table: str) -> list[tuple[Any, ...]]:
+    def _rows_below(self, top: FilePath, columns: str, table: str) -> list[tuple[Any, ...]]:
+        key = os.fsencode(top)
+        return self._rows(
+            f"{columns} FROM {table} WHERE parent >= ? AND parent < ?", key, key + b"0"
+        )
+
+    def _rows(self, query: str, *values: bytes) -> list[tuple[Any, ...]]:
         file = f"file:{quote(str(self.state))}?mode=ro"
         try:
             with closing(sqlite3.connect(file, uri=True)) as store:
-                return store.execute(f"SELECT {columns} FROM {table}").fetchall()
+                return store.execute(f"SELECT {query}", values).fetchall()
         except sqlite3.Error as error:
             raise Unusable(f"the state cannot be read: {error}") from error
 
     def _intents(self) -> Iterator[str]:
-        if self._rows("name", "sqlite_schema WHERE name = 'intent'"):
-            for (number,) in self._rows("id", "intent"):
+        if self._rows("name FROM sqlite_schema WHERE name = 'intent'"):
+            for (number,) in self._rows("id FROM intent"):
                 yield f"intent {number}"
 
     def _reserved(self) -> Iterator[str]:
         for folder, directories, files in os.walk(self.root):
             for name in [*directories, *files]:
-                if name.startswith(RESERVED_PREFIX):
-                    real = FilePath(folder, name)
-                    is_trash = real == self.root / TRASH and real.is_dir()
-                    if not is_trash or any(real.iterdir()):
-                        yield str(real.relative_to(self.root))
+                real = FilePath(folder, name)
+                if name.startswith(RESERVED_PREFIX) and real != self.root / TRASH:
+                    yield str(real.relative_to(self.root))
 
-    @staticmethod
-    def _below(top: FilePath, parent: bytes, name: bytes) -> Path | None:
-        real = FilePath(os.fsdecode(parent), os.fsdecode(name))
-        return real.relative_to(top).parts if real.is_relative_to(top) else None
+    def _trash(self) -> list[str]:
+        with suppress(FileNotFoundError):
+            return [f"{TRASH}/{name}" for name in os.listdir(self.root / TRASH)]
+        return []
+
+
+def _below(top: FilePath, parent: bytes, name: bytes) -> Path:
+    return (*os.fsdecode(parent)[len(str(top)) + 1 :].split("/"), os.fsdecode(name))
+
+
+def _patiently(look: Callable[[], list[str]]) -> list[str]:
+    """What is still found after a while; nothing as soon as nothing is."""
+    until = time.monotonic() + IDLE_SECONDS
+    while (found := look()) and time.monotonic() < until:
+        time.sleep(0.005)
+    return found
 
 
 def plain(world: World) -> World:

@@ -5,16 +5,15 @@ after the same request without a fault are all that is judged. What may succeed 
 failed stands in one table, with its reason.
 """
 
-import errno
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.bench.client import Unanswered
-from tests.faults.checks import Outcome, check
+from tests.faults import syscalls_partly
 from tests.faults.ground import Reply, World
 from tests.faults.scenarios import Scenario
 from tests.faults.strace import Call, Fault
+from tests.faults.syscalls_fallbacks import FALLBACKS
 
 STATUSES: Mapping[str, int] = {
     "EIO": 500,
@@ -36,54 +35,18 @@ or a busy one.
 
 
 @dataclass(frozen=True, slots=True)
-class Fallback:
-    """Calls that may fail while their request succeeds. ``told`` is a pattern that the call has in
-    strace's words, ``methods`` are all where it is empty, and so are ``errors``.
-    """
-
-    calls: tuple[str, ...]
-    told: str
-    reason: str
-    methods: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
-
-    def excuses(self, method: str, error: str, call: Call) -> bool:
-        return (
-            call.name in self.calls
-            and (not self.methods or method in self.methods)
-            and (not self.errors or error in self.errors)
-            and re.search(self.told, str(call)) is not None
-        )
-
-
-FALLBACKS = (
-    Fallback(("fcntl",), "-shm>, F_SETLK", "SQLite asks again for a lock that it does not get"),
-    Fallback(
-        ("fchown",),
-        "",
-        "owner and group are kept as far as the server is permitted to",
-        errors=("EACCES",),
-    ),
-    Fallback(
-        ("openat2", "newfstatat"),
-        "",
-        "asked for the answer alone: whether the href of a lock root ends in a slash",
-        methods=("LOCK",),
-    ),
-)
-
-
-@dataclass(frozen=True, slots=True)
 class Attempt:
     """One request during which a call has failed.
 
-    ``wanted`` is the world after the same request without a fault, ``after`` the one on the disk
-    now, ``seen`` the one that a client sees now.
+    ``before_it`` are the calls that had succeeded by then. ``wanted`` is the world after the same
+    request without a fault, ``after`` the one on the disk now, ``seen`` the one that a client sees
+    now.
     """
 
     scenario: Scenario
     fault: Fault
     call: Call
+    before_it: Sequence[str]
     of_state: bool
     reply: Reply | Unanswered
     before: World
@@ -118,7 +81,8 @@ class Attempt:
         if self.fault.error == "EINTR":
             return "made again"
         for fallback in FALLBACKS:
-            if fallback.excuses(self.method, self.fault.error, self.call):
+            scenario = self.scenario.name
+            if fallback.excuses(scenario, self.fault.error, self.call, self.before_it):
                 return fallback.reason
         return ""
 
@@ -142,22 +106,11 @@ def _mixed(attempt: Attempt, reply: Reply) -> Iterator[str]:
     if attempt.is_done:
         if not attempt.is_new:
             yield f"MIXED: answered {reply.status}, but {_differences(attempt)}"
-    elif attempt.scenario.failed or (reply.status == 207 and attempt.method != "PROPPATCH"):
-        # Done in part, and said so: that the 207 names exactly the rest is proved elsewhere too.
-        number = getattr(errno, attempt.fault.error or "EIO")
-        try:
-            check(
-                Outcome(
-                    attempt.scenario,
-                    attempt.before,
-                    attempt.after,
-                    reply,
-                    number,
-                    wanted=attempt.wanted,
-                )
-            )
-        except AssertionError as error:
-            yield f"MIXED: answered 207, but {str(error).splitlines()[0]}"
+    elif reply.status == 207 and attempt.method != "PROPPATCH":
+        for phrase in syscalls_partly.faulty(
+            attempt.scenario, attempt.before, attempt.after, reply
+        ):
+            yield f"MIXED: answered 207, but {phrase}"
     elif attempt.is_new and not attempt.is_old and reply.status < 500:
         yield f"answered {reply.status}, but all was done"
     elif not attempt.is_old and not attempt.is_new:
