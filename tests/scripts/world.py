@@ -62,6 +62,7 @@ class World:
         self.options: dict[str, str] = {}
         self._now = START * 10**9
         self._state: SqliteState | None = None
+        self._shares: Shares | None = None
         self._trees: list[Tree] = []
         self.members = Members()
         logging.getLogger("davserver.members").addHandler(self.members)
@@ -98,11 +99,8 @@ class World:
         )
         people = accounts(*self.settings.get("users", []))
         hosts = frozenset(self.settings.get("hosts", []))
-        self.way.serve(
-            app.build(
-                Corridor(Shares(shares, self._state, self.clock, limits=limits), people, hosts)
-            )
-        )
+        self._shares = Shares(shares, self._state, self.clock, limits=limits)
+        self.way.serve(app.build(Corridor(self._shares, people, hosts)))
 
     def end(self) -> None:
         self.stop()
@@ -110,6 +108,7 @@ class World:
 
     def stop(self) -> None:
         self.way.close()
+        self._shares = None
         while self._trees:
             self._trees.pop().close()
         if self._state is not None:
@@ -122,7 +121,10 @@ class World:
         return Path(os.fsdecode(os.path.join(os.fsencode(self.root), name.strip(b"/"))))
 
     def files(self) -> Snapshot:
-        """Every entry of the served directory, but for the state if that is in it."""
+        """Every entry of the served directory at rest, but for the state if that is in it."""
+        if self._shares is not None:
+            self._shares.tend()
+            self._shares.close()
         found = _entries(self.root)
         return {path: facts for path, facts in found.items() if Path(path).parent != self._home()}
 
@@ -140,7 +142,7 @@ class World:
         try:
             return {
                 table: sorted(database.execute(f"SELECT * FROM {table}").fetchall())
-                for table in ("lock", "property")
+                for table in ("lock", "property", "intent")
             }
         finally:
             database.close()

@@ -56,11 +56,16 @@ class Inside:
         accounts = Accounts(
             tuple(Account.with_password(name, name) for name in users), time.monotonic
         )
-        self.app = app.build(
-            Corridor(Shares(shares, self.state, time.time_ns), accounts, frozenset(hosts))
-        )
+        self.shares = Shares(shares, self.state, time.time_ns)
+        self.app = app.build(Corridor(self.shares, accounts, frozenset(hosts)))
+
+    def rest(self) -> None:
+        """Let what is done in the background be done."""
+        self.shares.tend()
+        self.shares.close()
 
     def close(self) -> None:
+        self.rest()
         self.state.close()
         for tree in self.trees.values():
             tree.close()

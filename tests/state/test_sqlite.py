@@ -94,11 +94,15 @@ def test_a_database_of_another_program_is_refused(tmp_path: FilePath, version: i
         SqliteState(file)
 
 
-def test_what_is_no_database_is_refused_and_stays(tmp_path: FilePath) -> None:
+def test_what_is_no_database_can_be_read_past_and_stays(tmp_path: FilePath) -> None:
     file = tmp_path / "state.db"
     file.write_bytes(b"no database at all" * 100)
-    with pytest.raises((UnknownSchema, OSError)):
-        SqliteState(file)
+    state = SqliteState(file)
+    assert state.damage
+    assert state.read().properties(A) == {}
+    with pytest.raises(Fault, match="403"), state.write():
+        pass
+    state.close()
     assert file.read_bytes() == b"no database at all" * 100
 
 

@@ -23,8 +23,8 @@ CREATE TABLE intent (
     moved TEXT NOT NULL,
     left_behind TEXT NOT NULL,
     replaced TEXT NOT NULL,
-    old_time INTEGER NOT NULL,
-    new_time INTEGER NOT NULL
+    old_time TEXT NOT NULL,
+    new_time TEXT NOT NULL
 ) STRICT;
 
 -- Seconds between the time of a boot and that of the epoch, so that no step of the wall clock
