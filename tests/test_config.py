@@ -20,6 +20,7 @@ VALUES: dict[str, tuple[tuple[str, str, object], tuple[str, str, object]]] = {
     "port": (("0", "0", 0), ("65535", "65535", 65535)),
     "read_only": (("on", "true", True), ("No", "false", False)),
     "state": (("/s/a.db", '"/s/a.db"', "/s/a.db"), ("/s/b.db", '"/s/b.db"', "/s/b.db")),
+    "durability": (("rename", '"rename"', "rename"), ("sync", '"sync"', "sync")),
     "user": (("me", '"me"', "me"), ("you", '"you"', "you")),
     "allowed_hosts": (("a, b", '["a", "b"]', ("a", "b")), ("", "[]", ())),
     "behind_tls_proxy": (("1", "true", True), ("0", "false", False)),

@@ -63,7 +63,7 @@ class _Building:
         while walk.step is not None:
             answer: plan.Members | bool = True
             if walk.step.event is Event.ENTER:
-                answer = self._enter(walk.step.path) or True
+                answer = self._enter(walk.step.path)
             elif walk.step.event is Event.LEAVE and self._exact:
                 self._leave(walk.step.path)
             walk.answer(answer)

@@ -89,8 +89,8 @@ def damaged_state(wrong: str) -> Fault:
     """The store of locks and properties cannot be trusted: what is there can be read."""
     return Fault(
         HTTPStatus.FORBIDDEN,
-        f"The server can only be read from, because its state database is {wrong}. "
-        "Its operator finds out more with: davserver check",
+        f"Nothing can be changed, because the server's state database is {wrong}. "
+        "Its operator learns what to do from `davserver check`.",
     )
 
 

@@ -3,39 +3,33 @@
 import fcntl
 import os
 import secrets
-import threading
 from contextlib import suppress
 from pathlib import Path
 
 
 class Owners:
-    """The owners whose files lie in ``folder``, which is made when there is a first one."""
+    """The owners whose files lie in ``folder``, which is made if missing. ``me`` is the token of
+    whoever has made this. Raises OSError.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._mutex = threading.Lock()
-        self._mine = ""
-        self._descriptor = -1
-
-    def me(self) -> str:
-        """The token of this process. Raises OSError."""
-        with self._mutex:
-            while not self._mine:
-                self._folder.mkdir(mode=0o700, exist_ok=True)
-                token = secrets.token_hex(8)
-                flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
-                descriptor = os.open(self._folder / token, flags, 0o600)
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                # Whoever took it for a dead one, before it was locked, has removed it.
-                if (self._folder / token).exists():
-                    self._mine, self._descriptor = token, descriptor
-                else:
-                    os.close(descriptor)
-            return self._mine
+        self.me = ""
+        folder.mkdir(mode=0o700, exist_ok=True)
+        while not self.me:
+            token = secrets.token_hex(8)
+            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
+            self._descriptor = os.open(folder / token, flags, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            # Whoever took it for a dead one, before it was locked, has removed it.
+            if (folder / token).exists():
+                self.me = token
+            else:
+                os.close(self._descriptor)
 
     def is_alive(self, token: str) -> bool:
         """Raises OSError."""
-        if token == self._mine:
+        if token == self.me:
             return True
         try:
             descriptor = os.open(self._folder / token, os.O_RDWR | os.O_CLOEXEC)
@@ -48,25 +42,21 @@ class Owners:
 
     def bury(self) -> None:
         """Remove the files of the dead. Raises OSError."""
-        if not self._folder.exists():
-            return
         for file in self._folder.iterdir():
             with suppress(FileNotFoundError):
                 descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
                 try:
                     # Removed before the lock is given back: its maker may be about to take it.
-                    if file.name != self._mine and _is_free(descriptor):
+                    if file.name != self.me and _is_free(descriptor):
                         file.unlink()
                 finally:
                     os.close(descriptor)
 
     def close(self) -> None:
-        """This process owns nothing any more."""
-        if self._mine:
-            with suppress(OSError):
-                (self._folder / self._mine).unlink()
-            os.close(self._descriptor)
-            self._mine, self._descriptor = "", -1
+        """Own nothing any more."""
+        with suppress(OSError):
+            (self._folder / self.me).unlink()
+        os.close(self._descriptor)
 
 
 def _is_free(descriptor: int) -> bool:

@@ -210,7 +210,7 @@ class WritableRows(Rows):
 
     def add_intent(self, intent: Intent) -> Intent:
         self.has_intended = True
-        owner = self._owners.me()
+        owner = self._owners.me
         query = f"INSERT INTO intent ({_INTENT}) VALUES ({', '.join('?' * 13)})"
         with self._translated():
             values = _values(replace(intent, owner=owner))

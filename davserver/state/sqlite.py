@@ -41,6 +41,10 @@ _DAMAGED = {
 }
 
 
+_NOTHING = sqlite3.connect(":memory:", check_same_thread=False)
+"""What a damaged store is read by."""
+
+
 class UnknownSchema(Exception):
     """The file is a store of a newer version, or a database of another program."""
 
@@ -61,8 +65,12 @@ class SqliteState:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
-        self._owners = Owners(FilePath(f"{file}-owners"))
         self._gate = Gate(FilePath(f"{file}-gate"))
+        try:
+            self._owners = Owners(FilePath(f"{file}-owners"))
+        except BaseException:
+            self._gate.close()
+            raise
         try:
             os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             try:
@@ -86,7 +94,8 @@ class SqliteState:
         self._gate.close()
 
     def read(self) -> Spared:
-        return Spared(self._connection(), self._translated, lambda: self._damage)
+        connection = _NOTHING if self._damage else self._connection()
+        return Spared(connection, self._translated, lambda: self._damage)
 
     @contextmanager
     def write(self, settle: Settle | None = None) -> Iterator[WritableRows]:

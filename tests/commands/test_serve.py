@@ -3,8 +3,10 @@
 import base64
 import re
 import socket
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -139,8 +141,9 @@ def test_an_address_that_is_not_ours_is_one_sentence(tmp_path: Path, root: Path)
 
 def test_a_state_that_cannot_be_is_one_sentence(tmp_path: Path, root: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    (tmp_path / "noise").write_bytes(b"noise" * 1000)
-    for state in (tmp_path / "file" / "x.db", tmp_path, tmp_path / "noise"):
+    with closing(sqlite3.connect(tmp_path / "theirs")) as theirs:
+        theirs.execute("CREATE TABLE theirs (a)")
+    for state in (tmp_path / "file" / "x.db", tmp_path, tmp_path / "theirs"):
         said = refused(root, "--state", state, "--port", "0", home=tmp_path)
         assert str(state) in said
 

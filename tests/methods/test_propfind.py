@@ -11,7 +11,7 @@ import pytest
 
 from davserver.protocol import multistatus
 from davserver.shares import Written
-from davserver.state import sqlite
+from davserver.state.rows import Spared
 from davserver.tree import Tree
 from tests.running import lacking
 from tests.security.inside import Inside
@@ -86,7 +86,7 @@ def test_a_store_that_fails_costs_no_descriptor(
         raise OSError(5, "Input/output error")
 
     app("PROPFIND", "/", "Depth: 1")
-    monkeypatch.setattr(sqlite._Reader, "properties_of_members", fails)
+    monkeypatch.setattr(Spared, "properties_of_members", fails)
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(20):
         assert app("PROPFIND", "/", "Depth: 1").status == 500

@@ -1,8 +1,10 @@
 """Holds all that a server shows, and the tree on its disk, against the model."""
 
 import os
+import time
 from pathlib import Path as FilePath
 
+from davserver.tree import TRASH
 from tests.model.asked import Path
 from tests.model.client import Client, Shown
 from tests.model.model import Model
@@ -32,6 +34,7 @@ def compare(
 
 def on_disk(root: FilePath) -> dict[Path, bytes | None]:
     """Every entry below a directory, with its content if it is a file."""
+    _await_emptied(root / TRASH)
     found: dict[Path, bytes | None] = {(): None}
     pending: list[Path] = [()]
     while pending:
@@ -39,12 +42,22 @@ def on_disk(root: FilePath) -> dict[Path, bytes | None]:
         with os.scandir(root.joinpath(*path)) as entries:
             for entry in entries:
                 below = (*path, entry.name)
+                if below == (TRASH,):
+                    continue
                 if entry.is_dir(follow_symlinks=False):
                     found[below] = None
                     pending.append(below)
                 else:
                     found[below] = FilePath(entry.path).read_bytes()
     return found
+
+
+def _await_emptied(trash: FilePath) -> None:
+    """What was removed is discarded in the background."""
+    until = time.monotonic() + 20
+    while trash.exists() and os.listdir(trash):
+        assert time.monotonic() < until, f"not discarded: {os.listdir(trash)}"
+        time.sleep(0.002)
 
 
 def _compare_one(model: Model, path: Path, shown: Shown, etags: dict[int, str]) -> None:

@@ -11,7 +11,7 @@ from davserver.protocol.documents import Propfind
 from davserver.protocol.forms import Form, Setting
 from davserver.protocol.locks import Lock
 from davserver.protocol.multistatus import Response
-from davserver.protocol.properties import LIVE, SUPPORTEDLOCK
+from davserver.protocol.properties import LIVE, SUPPORTEDLOCK, Stored
 from davserver.protocol.resources import etag
 from davserver.shares import Written
 from tests.protocol import values
@@ -25,7 +25,7 @@ FORMS = st.one_of(
     ASKED.map(lambda names: Propfind("prop", names)),
 )
 STORED = st.lists(st.sampled_from(DEAD), max_size=3, unique=True).map(
-    lambda names: {name: multistatus.element(name, "1 &amp; %s") for name in names}
+    lambda names: Stored({name: multistatus.element(name, "1 &amp; %s") for name in names})
 )
 FACTS = st.builds(
     Facts,
@@ -40,14 +40,14 @@ ONLY_FILES = {"{DAV:}getcontentlength", "{DAV:}getcontenttype", "{DAV:}getetag"}
 ONLY_COLLECTIONS = {"{DAV:}quota-available-bytes", "{DAV:}quota-used-bytes"}
 
 
-def available(facts: Facts, stored: dict[str, str]) -> set[str]:
+def available(facts: Facts, stored: Stored) -> set[str]:
     """Every property that a member has."""
     collection = facts.st_mode == FOLDER.st_mode
     without = (ONLY_FILES if collection else ONLY_COLLECTIONS) | {"{DAV:}getcontentlanguage"}
     return (set(LIVE) - without) | set(stored)
 
 
-def expected(asked: Propfind, facts: Facts, stored: dict[str, str]) -> tuple[set[str], set[str]]:
+def expected(asked: Propfind, facts: Facts, stored: Stored) -> tuple[set[str], set[str]]:
     """The properties to be told, and those to be said to be missing."""
     there = available(facts, stored)
     if asked.kind == "prop":
@@ -58,7 +58,7 @@ def expected(asked: Propfind, facts: Facts, stored: dict[str, str]) -> tuple[set
 
 
 def written(
-    asked: Propfind, name: str, facts: Facts, stored: dict[str, str], locks: str = ""
+    asked: Propfind, name: str, facts: Facts, stored: Stored, locks: str = ""
 ) -> Response:
     setting = Setting(
         "/base/",
@@ -81,7 +81,7 @@ def read(xml: str) -> documents.Element:
 @settings(max_examples=300, deadline=None)
 @given(FORMS, values.NAMES, FACTS, STORED)
 def test_a_member_is_told_as_it_was_asked(
-    asked: Propfind, name: str, facts: Facts, stored: dict[str, str]
+    asked: Propfind, name: str, facts: Facts, stored: Stored
 ) -> None:
     found = written(asked, name, facts, stored)
     assert paths.parse(found.href).path == ("base", name)
@@ -118,7 +118,7 @@ def test_a_member_is_told_as_it_was_asked(
 @settings(max_examples=100, deadline=None)
 @given(FORMS, st.lists(st.tuples(values.NAMES, FACTS), max_size=4), STORED)
 def test_what_is_remembered_is_what_would_be_written(
-    asked: Propfind, members: list[tuple[str, Facts]], stored: dict[str, str]
+    asked: Propfind, members: list[tuple[str, Facts]], stored: Stored
 ) -> None:
     """However often it is asked, with other facts and properties in between."""
     form, memory = Form(asked), Written(3000)
