@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.bench.client import Unanswered
 from tests.faults import strace
 from tests.faults.ground import World
+from tests.faults.leftovers import Unreadable
 from tests.faults.proof import Report
 from tests.faults.scenarios import FILES, SINGLES, TREES, Scenario
 from tests.faults.strace import Call, Fault, NotAttached
@@ -206,7 +207,7 @@ def _batch(folder: Path, waiting: deque[Try], options: Namespace, tally: Tally) 
                     waiting.appendleft(
                         replace(one, fault=replace(one.fault, when=one.fault.when + 1))
                     )
-        except (Unusable, Unanswered, NotAttached) as error:
+        except (Unusable, Unreadable, NotAttached) as error:
             last = done[-1][1] if done else None
             tally.violations.append(
                 f"the server is of no use any more: {error}, after {last and last.scenario}: "

@@ -5,32 +5,24 @@ without cleaning up, and can be looked at once more after the server was killed.
 """
 
 import os
-import shutil
 import signal
-import sqlite3
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
-from urllib.parse import quote
 
 from davserver.protocol import documents, multistatus
 from davserver.protocol.paths import RESERVED_PREFIX, Path, href, parse
 from tests.bench.client import Answer, Client, Unanswered
+from tests.faults import leftovers
 from tests.faults.ground import Reply, Thing, World
 from tests.faults.scenarios import Scenario
 from tests.faults.strace import Fault, Trace, traced, worker
 from tests.running import Running
 
-TRASH = RESERVED_PREFIX + "trash"
 MODIFIED = "{DAV:}getlastmodified"
 PATCHED = {"Mon, 12 Jan 1998 09:25:56 GMT": 884_597_156}
 """The time that a PROPPATCH of the scenarios sets: a file that has it has it as a property."""
-IDLE_SECONDS = 5.0
-"""How long the server may take to empty the trash."""
-
 STORAGE = (
     *("openat", "openat2", "mkdir", "mkdirat", "link", "linkat", "symlinkat", "readlinkat"),
     *("rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "ftruncate", "fallocate"),
@@ -150,7 +142,7 @@ class Site:
         then: else a request that finds no room would make some, and go on.
         """
         reply: Reply | Unanswered
-        _patiently(lambda: [*self._trash(), *self._intents()])
+        leftovers.wait_for_rest(self.root, self.state)
         with traced(self.worker, STORAGE, self._log, fault) as trace:
             try:
                 reply = self.ask(placed)
@@ -170,12 +162,12 @@ class Site:
         """The world as the file system and the state have it."""
         stored: dict[Path, dict[str, str]] = {}
         top = self.root / placed.name
-        below = self._rows_below(top, "parent, name, property, value", "property")
+        below = self._rows(top, "parent, name, property, value", "property")
         for parent, name, prop, value in below:
             stored.setdefault(_below(top, parent, name), {})[prop] = _text(value)
         locks = {
             token: _below(top, parent, name)
-            for parent, name, token in self._rows_below(top, "parent, name, token", "lock")
+            for parent, name, token in self._rows(top, "parent, name, token", "lock")
         }
         things: dict[Path, Thing] = {}
         for share in ("one", "two"):
@@ -216,15 +208,8 @@ class Site:
         return World(things, _named(placed, locks))
 
     def leftovers(self) -> list[str]:
-        """What has a reserved name, and the intents, once the server has nothing more to do: it is
-        waited for. The trash itself may be there.
-        """
-        return _patiently(lambda: [*self._reserved(), *self._trash(), *self._intents()])
-
-    def clear(self) -> None:
-        """Remove all worlds while no server runs."""
-        shutil.rmtree(self.root)
-        self.root.mkdir()
+        """What is left behind once the server has nothing more to do: it is waited for."""
+        return leftovers.left(self.root, self.state)
 
     def _find_worker(self) -> None:
         def ask() -> None:
@@ -273,48 +258,15 @@ class Site:
             raise Unusable(f"{method} {href(path, False)}: {answer.status} instead of {status}")
         return answer
 
-    def _rows_below(self, top: FilePath, columns: str, table: str) -> list[tuple[Any, ...]]:
+    def _rows(self, top: FilePath, columns: str, table: str) -> list[tuple[Any, ...]]:
+        """Rows about what is below a folder."""
         key = os.fsencode(top)
-        return self._rows(
-            f"{columns} FROM {table} WHERE parent >= ? AND parent < ?", key, key + b"0"
-        )
-
-    def _rows(self, query: str, *values: bytes) -> list[tuple[Any, ...]]:
-        file = f"file:{quote(str(self.state))}?mode=ro"
-        try:
-            with closing(sqlite3.connect(file, uri=True)) as store:
-                return store.execute(f"SELECT {query}", values).fetchall()
-        except sqlite3.Error as error:
-            raise Unusable(f"the state cannot be read: {error}") from error
-
-    def _intents(self) -> Iterator[str]:
-        if self._rows("name FROM sqlite_schema WHERE name = 'intent'"):
-            for (number,) in self._rows("id FROM intent"):
-                yield f"intent {number}"
-
-    def _reserved(self) -> Iterator[str]:
-        for folder, directories, files in os.walk(self.root):
-            for name in [*directories, *files]:
-                real = FilePath(folder, name)
-                if name.startswith(RESERVED_PREFIX) and real != self.root / TRASH:
-                    yield str(real.relative_to(self.root))
-
-    def _trash(self) -> list[str]:
-        with suppress(FileNotFoundError):
-            return [f"{TRASH}/{name}" for name in os.listdir(self.root / TRASH)]
-        return []
+        query = f"SELECT {columns} FROM {table} WHERE parent >= ? AND parent < ?"
+        return leftovers.rows(self.state, query, (key, key + b"0"))
 
 
 def _below(top: FilePath, parent: bytes, name: bytes) -> Path:
     return (*os.fsdecode(parent)[len(str(top)) + 1 :].split("/"), os.fsdecode(name))
-
-
-def _patiently(look: Callable[[], list[str]]) -> list[str]:
-    """What is still found after a while; nothing as soon as nothing is."""
-    until = time.monotonic() + IDLE_SECONDS
-    while (found := look()) and time.monotonic() < until:
-        time.sleep(0.005)
-    return found
 
 
 def plain(world: World) -> World:
