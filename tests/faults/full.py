@@ -9,8 +9,10 @@ import tempfile
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
+from tests.bench.peers import PEERS
 from tests.faults import full_denied, full_limits, full_space
 from tests.faults.disks import NotMounted
 from tests.faults.full_case import Draw
@@ -40,30 +42,35 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> Report:
+    """Another server than ours is only asked to write to a disk that is full."""
+    cases = dict(CASES)
     if options.server != "davserver":
-        return Report(
-            "full", options.server, options.seed, skipped="the cases are made for davserver"
-        )
+        other = PEERS.get(options.server)
+        why = other.missing() if other else f"no such server: {', '.join(PEERS)}"
+        if other is None or why:
+            return Report("full", options.server, options.seed, skipped=why)
+        cases = {"space": partial(full_space.peer, other=other)}
+    elif options.case:
+        cases = {name: CASES[name] for name in options.case}
     counts: Counter[str] = Counter(dict.fromkeys(FIGURES, 0))
     violations: list[str] = []
     missing: list[str] = []
-    for name in options.case or CASES:
+    for name, case in cases.items():
         try:
-            ledger = carried_out(name, options.seed, options.rounds)
+            ledger = carried_out(case, options.seed, options.rounds)
         except NotMounted as error:
             missing.append(f"{name}: {error}")
             continue
         counts["cases"] += 1
         counts.update(ledger.counts)
         violations += [f"{name}: {violation}" for violation in ledger.violations]
-    figures: dict[str, int | float | str] = {**counts}
-    if missing:
-        figures["not run"] = "; ".join(missing)
-    skipped = figures["not run"] if not counts["cases"] else ""
-    return Report("full", options.server, options.seed, figures, tuple(violations), str(skipped))
+    why = "; ".join(missing)
+    figures: dict[str, int | float | str] = {**counts, **({"not run": why} if why else {})}
+    skipped = why if not counts["cases"] else ""
+    return Report("full", options.server, options.seed, figures, tuple(violations), skipped)
 
 
-def carried_out(name: str, seed: int, rounds: int) -> Ledger:
+def carried_out(case: Case, seed: int, rounds: int) -> Ledger:
     """One case in a folder of its own. Raises NotMounted where this machine cannot do it."""
-    with tempfile.TemporaryDirectory(prefix=f"davserver-{name}-") as made:
-        return CASES[name](Path(made), Draw(random.Random(seed)), rounds)
+    with tempfile.TemporaryDirectory(prefix="davserver-full-") as made:
+        return case(Path(made), Draw(random.Random(seed)), rounds)

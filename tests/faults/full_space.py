@@ -1,9 +1,11 @@
 """No space: a small disk that holds tree and state fills up, and is freed again."""
 
 import os
+from collections.abc import Collection
 from itertools import count
 from pathlib import Path
 
+from tests.bench.peers import Peer
 from tests.faults import disks, leftovers
 from tests.faults.full_case import FULL, KIB, MIB, Draw, Served, served
 from tests.faults.ledger import Ledger
@@ -18,7 +20,7 @@ def space(place: Path, draw: Draw, rounds: int) -> Ledger:
         disks.tmpfs(place / "disk", "size=3m") as disk,
         served(disk / "root", disk / "state.db", place / "log") as server,
     ):
-        _write(server, draw, rounds)
+        _write(server.ledger, draw, rounds, (FULL,))
         _fill(server, draw)
         _ask_when_full(server, draw, rounds)
         server.kill()
@@ -30,22 +32,37 @@ def space(place: Path, draw: Draw, rounds: int) -> Ledger:
         return server.ledger
 
 
-def _write(server: Served, draw: Draw, rounds: int) -> None:
+def peer(place: Path, draw: Draw, rounds: int, other: Peer) -> Ledger:
+    """The same of another server, as far as it goes: writes to the same small disk, which it may
+    refuse as it likes.
+    """
+    with disks.tmpfs(place / "disk", "size=3m") as disk:
+        (disk / "root").mkdir()
+        # The server may run as another user.
+        for folder in (place, disk, disk / "root"):
+            folder.chmod(0o777)
+        with other.serve(disk) as running:
+            ledger = Ledger(lambda: running.port)
+            _write(ledger, draw, rounds, range(400, 600))
+            ledger.check()
+            return ledger
+
+
+def _write(ledger: Ledger, draw: Draw, rounds: int, refusals: Collection[int]) -> None:
     """Files of 0.1 to 6 MB, new and over others, until there is no room, and again."""
-    ledger = server.ledger
     names = [(f"f{number}",) for number in range(6)]
     refused = 0
     for _ in range(rounds):
         path = draw.chance.choice(names)
         source = draw.chance.choice(sorted(ledger.held) or names)
         if ledger.held and draw.chance.random() < 0.2 and source != path:
-            done = ledger.copy(source, path, FULL)
+            done = ledger.copy(source, path, *refusals)
         else:
-            done = ledger.put(path, draw.content(draw.size(100 * KIB, 6 * MIB)), FULL)
+            done = ledger.put(path, draw.content(draw.size(100 * KIB, 6 * MIB)), *refusals)
         refused += not done
         if refused == REFUSED and ledger.held:
             refused = 0
-            ledger.delete(draw.chance.choice(sorted(ledger.held)))
+            ledger.delete(draw.chance.choice(sorted(ledger.held)), *refusals)
 
 
 def _fill(server: Served, draw: Draw) -> None:

@@ -30,9 +30,9 @@ def left(root: Path, state: Path, *, clean: bool = False) -> list[str]:
     return _patiently(lambda: [*reserved(root, clean=clean), *trash(root), *intents(state)])
 
 
-def wait_for_rest(root: Path, state: Path) -> None:
-    """Wait until the trash is empty and nothing is under way."""
-    _patiently(lambda: [*trash(root), *intents(state)])
+def wait_for_rest(root: Path, state: Path, seconds: float = SECONDS) -> None:
+    """Wait until the trash is empty and nothing is under way, but not for longer."""
+    _patiently(lambda: [*trash(root), *intents(state)], seconds)
 
 
 def reserved(root: Path, *, clean: bool = False) -> list[str]:
@@ -70,9 +70,9 @@ def rows(state: Path, query: str, values: Sequence[bytes] = ()) -> list[tuple[An
         raise Unreadable(f"the state cannot be read: {error}") from error
 
 
-def _patiently(look: Callable[[], list[str]]) -> list[str]:
+def _patiently(look: Callable[[], list[str]], seconds: float = SECONDS) -> list[str]:
     """What is still found after a while; nothing as soon as nothing is."""
-    until = time.monotonic() + SECONDS
+    until = time.monotonic() + seconds
     while (found := look()) and time.monotonic() < until:
         time.sleep(0.005)
     return found

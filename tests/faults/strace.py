@@ -138,10 +138,12 @@ def read(log: str, thread: int = 0) -> Iterator[Call]:
             yield Call(int(found[1]), found[2], found[3])
 
 
-def worker(process: int, ask: Callable[[], None], call: str, log: Path) -> int:
-    """The thread that carries out a request: the first to make a system call for it."""
+def thread_of(process: int, ask: Callable[[], None], call: str, log: Path) -> int:
+    """The thread that makes a system call first while ``ask`` runs. Raises NotAttached."""
     with traced(process, [call], log, all=True) as trace:
         ask()
+    if not trace.calls:
+        raise NotAttached(f"no thread has called {call}")
     return trace.calls[0].thread
 
 

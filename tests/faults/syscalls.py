@@ -6,7 +6,9 @@ another of those calls failing. After a batch the server is killed, recovers, an
 the batch is looked at once more.
 """
 
+import os
 import random
+import shutil
 import signal
 import tempfile
 from argparse import ArgumentParser, Namespace
@@ -22,20 +24,28 @@ from tests.faults.leftovers import Unreadable
 from tests.faults.proof import Report
 from tests.faults.scenarios import FILES, SINGLES, TREES, Scenario
 from tests.faults.strace import Call, Fault, NotAttached
+from tests.faults.syscalls_fallbacks import UNSUPPORTED
 from tests.faults.syscalls_site import Placed, Site, Unusable, plain
-from tests.faults.syscalls_verdict import STATUSES, Attempt, faulty
+from tests.faults.syscalls_verdict import ERRORS, Attempt, faulty
 
 SCENARIOS = (*SINGLES, *FILES, *TREES)
-LIES = ("renameat2", "renameat", "linkat", "mkdirat", "unlinkat", "fchmod", "pwrite64")
+MEMORY = "/dev/shm"
+LATER = ("DELETE a tree", "MOVE a tree onto a collection", "COPY a tree onto a collection")
+"""Scenarios of which something is left to do for later."""
+LIES = ("renameat2", "renameat", "linkat", "mkdirat", "unlinkat", "fsync", "fdatasync")
+"""Calls that can be left out and told to have succeeded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What a scenario does without a fault: the world that it leaves, and its calls of storage."""
+    """What a scenario does without a fault: the world that it leaves, and its calls of storage; or
+    with ``later`` those that the server makes for it when it has answered.
+    """
 
     scenario: Scenario
     wanted: World
     calls: Sequence[Call]
+    later: bool = False
 
     def numbers(self, call: str) -> list[int]:
         """Which invocations of a system call are about the tree or the state."""
@@ -95,14 +105,22 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--attempts", type=int, default=1200, help="how many faults are drawn of all (1200)"
     )
+    parser.add_argument(
+        "--later", type=int, default=60, help="the same of what is done after the answer (60)"
+    )
     parser.add_argument("--all", action="store_true", help="try every fault, however long it takes")
     parser.add_argument("--batch", type=int, default=60, help="attempts between two kills (60)")
+    parser.add_argument(
+        "--folder",
+        default=MEMORY if os.access(MEMORY, os.W_OK) else None,
+        help="where to make what is served; a disk in memory, if there is one, is the fastest",
+    )
     parser.add_argument("--only", default="", help="only scenarios with this in their name")
     parser.add_argument("--calls", default="", help="only these system calls, with commas between")
     parser.add_argument(
         "--lie",
-        action="store_true",
-        help="the control: calls are left out and told to have succeeded",
+        choices=LIES,
+        help="the control: this call is left out, and told to have succeeded",
     )
 
 
@@ -112,17 +130,18 @@ def run(options: Namespace) -> Report:
     if why := strace.refusal():
         return _report(options, Tally(), why)
     tally = Tally()
-    with tempfile.TemporaryDirectory(prefix="davserver-syscalls-") as made:
-        courses = _courses(Path(made), options.only)
-        tries = list(_tries(courses, options))
-        waiting = deque(tries if options.all else _drawn(tries, options))
-        number = 0
-        while waiting:
-            number += 1
-            folder = Path(made, f"batch{number}")
-            folder.mkdir()
-            _batch(folder, waiting, options, tally)
-    tally.counts["faults known"] = len(tries)
+    with tempfile.TemporaryDirectory(prefix="davserver-syscalls-", dir=options.folder) as made:
+        courses = list(_courses(Path(made), options.only, tally))
+        for later, size in ((False, options.attempts), (True, options.later)):
+            tries = [one for one in _tries(courses, options) if one.course.later == later]
+            tally.counts["faults known"] += len(tries)
+            waiting = deque(tries if options.all else _drawn(tries, options.seed, size))
+            while waiting:
+                tally.counts["kills"] += 1
+                folder = Path(made, f"batch{tally.counts['kills']}")
+                folder.mkdir()
+                _batch(folder, waiting, options, tally)
+                shutil.rmtree(folder)
     return _report(options, tally)
 
 
@@ -141,26 +160,29 @@ def _report(options: Namespace, tally: Tally, skipped: str = "") -> Report:
     )
 
 
-def _courses(made: Path, only: str) -> list[Course]:
+def _courses(made: Path, only: str, tally: Tally) -> Iterator[Course]:
     """Every scenario without a fault."""
     folder = made / "courses"
     folder.mkdir()
-    found = []
     with Site(folder) as site:
         for scenario in SCENARIOS:
             if only not in scenario.name:
                 continue
-            placed = site.build(scenario)
-            reply, trace = site.ask_traced(placed)
-            if isinstance(reply, Unanswered) or reply.status != scenario.status:
-                raise Unusable(f"{scenario} without a fault: {reply}")
-            wanted = site.on_disk(placed)
-            calls = [
-                call if site.is_stored(call.told) else replace(call, told="")
-                for call in trace.calls
-            ]
-            found.append(Course(scenario, wanted, calls))
-    return found
+            yield _course(site, scenario, tally)
+            if scenario.name in LATER:
+                yield _course(site, replace(scenario, name=f"later: {scenario}"), tally, later=True)
+
+
+def _course(site: Site, scenario: Scenario, tally: Tally, *, later: bool = False) -> Course:
+    placed = site.build(scenario)
+    reply, trace = site.ask_traced(placed, later=later)
+    if isinstance(reply, Unanswered) or reply.status != scenario.status:
+        raise Unusable(f"{scenario} without a fault: {reply}")
+    wanted, seen = site.on_disk(placed), site.over_http(placed)
+    if (wanted.things, wanted.locks) != (seen.things, seen.locks):
+        tally.violations.append(f"{scenario}: without a fault a client sees another world")
+    calls = [call if site.is_stored(call.told) else replace(call, told="") for call in trace.calls]
+    return Course(scenario, wanted, calls, later)
 
 
 def _tries(courses: Iterable[Course], options: Namespace) -> Iterator[Try]:
@@ -168,17 +190,18 @@ def _tries(courses: Iterable[Course], options: Namespace) -> Iterator[Try]:
     chosen = options.calls.split(",") if options.calls else ()
     for course in courses:
         for call in dict.fromkeys(one.name for one in course.calls):
-            if chosen and call not in chosen:
+            if (chosen and call not in chosen) or (options.lie and call != options.lie):
                 continue
+            errors = [*ERRORS, UNSUPPORTED[call]] if call in UNSUPPORTED else ERRORS
             numbers = course.numbers(call)
-            for error in ("",) if options.lie else STATUSES:
+            for error in ("",) if options.lie else errors:
                 for number in numbers:
                     yield Try(course, Fault(call, error, number), number == len(numbers))
 
 
-def _drawn(tries: Sequence[Try], options: Namespace) -> list[Try]:
-    """A part of them: of each verb, call and error in turn, so that none is left out."""
-    chance = random.Random(options.seed)
+def _drawn(tries: Sequence[Try], seed: int, size: int) -> list[Try]:
+    """A part of them, of each verb, call and error in turn."""
+    chance = random.Random(seed)
     classes: dict[tuple[str, str, str], list[Try]] = {}
     for one in tries:
         scenario = one.course.scenario
@@ -186,11 +209,12 @@ def _drawn(tries: Sequence[Try], options: Namespace) -> list[Try]:
         classes.setdefault(key, []).append(one)
     for members in classes.values():
         chance.shuffle(members)
+    classes = dict(chance.sample([*classes.items()], len(classes)))
     found: list[Try] = []
-    while classes and len(found) < options.attempts:
+    while classes and len(found) < size:
         found += [members.pop() for members in classes.values()]
         classes = {key: members for key, members in classes.items() if members}
-    found = found[: options.attempts]
+    found = found[:size]
     chance.shuffle(found)
     return found
 
@@ -214,7 +238,6 @@ def _batch(folder: Path, waiting: deque[Try], options: Namespace, tally: Tally) 
                 f"{last and last.fault}"
             )
         site.stop(signal.SIGKILL)
-        tally.counts["kills"] += 1
         site.start()
         left = site.leftovers()
         tally.counts["leftovers"] += len(left)
@@ -234,7 +257,7 @@ def _attempt(
 ) -> Attempt | None:
     """Give the attempt, where its fault was met."""
     placed = site.build(one.course.scenario)
-    reply, trace = site.ask_traced(placed, one.fault)
+    reply, trace = site.ask_traced(placed, one.fault, later=one.course.later)
     if not trace.injected:
         tally.counts["not met"] += 1
         return None

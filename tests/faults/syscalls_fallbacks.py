@@ -40,7 +40,59 @@ class Fallback:
         )
 
 
+UNSUPPORTED = {
+    "openat": "EOPNOTSUPP",
+    "openat2": "EAGAIN",
+    "ioctl": "EOPNOTSUPP",
+    "copy_file_range": "EXDEV",
+    "renameat2": "EINVAL",
+    "linkat": "EXDEV",
+    "listxattr": "EOPNOTSUPP",
+    "flistxattr": "EOPNOTSUPP",
+}
+"""What some file systems answer to calls that others know better. Each has another way."""
+
 FALLBACKS = (
+    Fallback(
+        "a nameless file cannot be made here: it has a reserved name",
+        calls=("openat",),
+        told="O_TMPFILE",
+        errors=("EOPNOTSUPP",),
+    ),
+    Fallback(
+        "a rename during the look made the kernel unsure: it is asked again",
+        calls=("openat2",),
+        errors=("EAGAIN",),
+    ),
+    Fallback(
+        "blocks cannot be shared here: the kernel copies them",
+        calls=("ioctl",),
+        errors=("EOPNOTSUPP",),
+    ),
+    Fallback(
+        "the kernel cannot copy between these files: it sends one into the other",
+        calls=("copy_file_range",),
+        errors=("EXDEV",),
+    ),
+    Fallback(
+        "a rename knows no flags here: the server looks first, or lets what is replaced go aside",
+        calls=("renameat2",),
+        errors=("EINVAL",),
+    ),
+    Fallback(
+        "the trash is on another file system: the name lies beside the file for that moment",
+        calls=("linkat",),
+        errors=("EXDEV",),
+    ),
+    Fallback(
+        "there are no extended attributes here: none are kept",
+        calls=("listxattr", "flistxattr"),
+        errors=("EOPNOTSUPP",),
+    ),
+    Fallback(
+        "nobody waits for what is discarded later: it is tried again",
+        scenarios="^later: ",
+    ),
     Fallback(
         "SQLite asks again for a lock that it does not get",
         calls=("fcntl",),

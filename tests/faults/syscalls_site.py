@@ -17,7 +17,7 @@ from tests.bench.client import Answer, Client, Unanswered
 from tests.faults import leftovers
 from tests.faults.ground import Reply, Thing, World
 from tests.faults.scenarios import Scenario
-from tests.faults.strace import Fault, Trace, traced, worker
+from tests.faults.strace import Fault, Trace, thread_of, traced
 from tests.running import Running
 
 MODIFIED = "{DAV:}getlastmodified"
@@ -35,6 +35,9 @@ STORAGE = (
 """The system calls of storage. `close` is not among them: what counts was synced before, and the
 injected call would be left out, so that descriptors leaked.
 """
+LATER = 0.3
+"""Seconds that are given to what the server does afterwards: a fault keeps it from its end."""
+FULL = ("ENOSPC", "EDQUOT")
 UNLOCKS = ("F_UNLCK", "LOCK_UN")
 """Letting go of a lock does not fail; with an injected error the lock would stay."""
 
@@ -74,10 +77,9 @@ class Site:
         self.start()
 
     def start(self) -> None:
-        """Start the server and find its worker, which then has done one request of each kind."""
+        """Start the server, let its worker do a request of each kind, and find its threads."""
         self.running = Running(self.root, "--threads", "1", state=self.state)
         self.running.start()
-        self._find_worker()
         self._warm_up()
 
     def stop(self, how: int = signal.SIGTERM) -> None:
@@ -136,18 +138,23 @@ class Site:
         return _reply(placed, method, answer)
 
     def ask_traced(
-        self, placed: Placed, fault: Fault | None = None
+        self, placed: Placed, fault: Fault | None = None, *, later: bool = False
     ) -> tuple[Reply | Unanswered, Trace]:
-        """Send the request of the scenario while strace watches the worker. The trash is empty
-        then: else a request that finds no room would make some, and go on.
+        """Send the request of the scenario while strace watches the worker, or with ``later`` the
+        thread that does afterwards what nobody waits for.
         """
         reply: Reply | Unanswered
-        leftovers.wait_for_rest(self.root, self.state)
-        with traced(self.worker, STORAGE, self._log, fault) as trace:
+        if fault and fault.error in FULL:
+            # Else a request that finds no room could make some, and go on.
+            leftovers.wait_for_rest(self.root, self.state)
+        thread = self._upkeep if later else self._worker
+        with traced(thread, STORAGE, self._log, fault) as trace:
             try:
                 reply = self.ask(placed)
             except Unanswered as error:
                 reply = error
+            if later:
+                leftovers.wait_for_rest(self.root, self.state, seconds=LATER)
         return reply, trace
 
     def is_stored(self, call: str) -> bool:
@@ -211,11 +218,19 @@ class Site:
         """What is left behind once the server has nothing more to do: it is waited for."""
         return leftovers.left(self.root, self.state)
 
-    def _find_worker(self) -> None:
-        def ask() -> None:
-            self._expect(207, "PROPFIND", (), {"Depth": "1"})
+    def _find_threads(self, name: str) -> None:
+        """Which thread answers, and which empties the trash."""
 
-        self.worker = worker(self.running.process.pid, ask, "getdents64", self._log)
+        def ask() -> None:
+            self._expect(207, "PROPFIND", (name,), {"Depth": "1"})
+
+        def remove() -> None:
+            self._expect(204, "DELETE", (name,))
+            leftovers.wait_for_rest(self.root, self.state)
+
+        process = self.running.process.pid
+        self._worker = thread_of(process, ask, "getdents64", self._log)
+        self._upkeep = thread_of(process, remove, "unlinkat", self._log)
 
     def _warm_up(self) -> None:
         """Let it load what it loads late: it would be no storage of the served tree's."""
@@ -235,7 +250,7 @@ class Site:
             self._expect(201, method, source, {"Destination": href(target, False)})
         self._expect(204, "DELETE", (name, "c"))
         self._expect(204, "DELETE", (f"{name}c",))
-        self._expect(204, "DELETE", (name,))
+        self._find_threads(name)
 
     def _send(
         self, method: str, path: Path, fields: Mapping[str, str] | None = None, body: bytes = b""

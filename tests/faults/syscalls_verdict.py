@@ -23,10 +23,17 @@ STATUSES: Mapping[str, int] = {
     "EROFS": 403,
     "EMFILE": 503,
     "EINTR": 500,
+    "EOPNOTSUPP": 500,
+    "EXDEV": 403,
+    "EINVAL": 400,
+    "EAGAIN": 503,
 }
 """What each error is answered with. After EINTR a call may also be made again; Linux gives it for
 none of those that Python does not repeat (PEP 475), so that to fail is sound there.
 """
+
+ERRORS = ("EIO", "ENOSPC", "EDQUOT", "EACCES", "EROFS", "EMFILE", "EINTR")
+"""What every call fails with."""
 
 STORE_STATUSES = (500, 503)
 """SQLite tells the kind of a failure and never its errno: what is not a full disk is a failed one,
