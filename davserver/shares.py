@@ -148,26 +148,44 @@ class Shares:
 
     @contextmanager
     def _section(self) -> Iterator[Section]:
-        """Names are durable before it is left, whatever became of the rows."""
-        made: list[Section] = []
+        """Names are durable before it is left. Where it fails after names had been changed, it
+        raises Fault 500 instead of what the storage said: nobody shall think that nothing is done.
+        """
+        section: Section | None = None
+        went_on: list[bool] = []
+
+        def settle(writer: Writer) -> None:
+            # Until it is known.
+            went_on.append(True)
+            went_on[0] = self._settle(writer)
+
         try:
-            with self.state.write(self._settle) as writer:
+            with self.state.write(settle) as writer:
                 section = self._over(writer)
-                made.append(section)
                 yield section
+            went_on.append(True)
             section.names.sync()
+        except (OSError, Fault) as error:
+            if went_on != [True]:
+                raise
+            log.error("a change may have been made or not: %r", error)
+            raise faults.unsure() from error
         finally:
-            for section in made:
+            if section is not None:
                 section.names.close()
 
     def _over(self, writer: Writer) -> Section:
         return Section(self.resolve, self.find, writer, self.now, self.prefix, self.tick)
 
-    def _settle(self, writer: Writer) -> None:
-        """A section has failed after it had kept an intent: finish or drop that at once."""
+    def _settle(self, writer: Writer) -> bool:
+        """A section has failed after it had kept an intent: finish or drop that at once. Gives
+        whether anything was finished.
+        """
         section = self._over(writer)
         try:
-            self._clear(section, Access(), None)
+            return any(
+                recovery.recover(section, intent) for intent in writer.intents() if not intent.lasts
+            )
         finally:
             section.names.close()
 
@@ -259,6 +277,17 @@ class Shares:
                 section.discard_later(staged.key)
             section.writer.remove_intent(claim.id)
 
+    def make_durable(self, *places: Place) -> None:
+        """Let all that many sections have changed survive a loss of power. Raises Fault 500."""
+        for place in places:
+            if place.share.tree.durable:
+                try:
+                    with place.directory() as directory:
+                        directory.sync_all()
+                except OSError as error:
+                    log.error("a change may last or not: %r", error)
+                    raise faults.unsure() from error
+
     def recover(self) -> None:
         """Finish what other processes have left unfinished. Raises OSError or Fault."""
         with self.section():
@@ -277,8 +306,20 @@ class Shares:
                 with self.section():
                     pass
             self._empty()
+            if not self.state.damage and any(self._has_trash(one) for one in self.all.values()):
+                self._remove_trash()
         except (OSError, Fault) as error:
             log.error("cannot tidy up: %r", error)
+
+    def _has_trash(self, share: Share) -> bool:
+        return not share.read_only and share.tree.find((TRASH,)) is not None
+
+    def _remove_trash(self) -> None:
+        """At rest a tree holds nothing of the server's own."""
+        with self._section():
+            for share in self.all.values():
+                if not share.read_only:
+                    share.tree.remove_trash()
 
     def make_room(self) -> bool:
         """Discard at once what is needed no longer. Gives whether there was anything."""
@@ -332,10 +373,8 @@ class Shares:
 
     def close(self) -> None:
         """Leave nothing behind that is of no use to the next start."""
-        with suppress(OSError, Fault), self._section():
-            for share in self.all.values():
-                if not share.read_only:
-                    share.tree.remove_trash()
+        with suppress(OSError, Fault):
+            self._remove_trash()
 
     def resolve(self, path: Path) -> Place | None:
         """The place of a path, or None above and beside the shares."""

@@ -13,6 +13,8 @@ from typing import NoReturn, Self
 
 import pytest
 
+from davserver.tree import TRASH
+
 URL = re.compile(r"(http://[^\s/]+:\d+)/")
 
 
@@ -88,6 +90,11 @@ class Running:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def entries(root: Path) -> list[Path]:
+    """What lies in a served directory, but for the trash that may come and go there."""
+    return [path for path in root.iterdir() if path.name != TRASH]
 
 
 def program(name: str, package: str = "") -> str:

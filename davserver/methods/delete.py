@@ -71,9 +71,6 @@ def _rename(shares: Shares, guard: Guard, place: Place, settle: Callable[[View],
                 return False
             section.remove_tree(place)
     except OSError:
-        if tree.find(place.local) is None:
-            # It has gone, and how that came about could not be kept: no walk can mend it.
-            raise
         return False
     return True
 
@@ -86,9 +83,7 @@ def _walk(
     try:
         with Cursor(place.share.tree.directory) as cursor:
             failures = _Removal(shares, guard, place, cursor, settle, claim).run()
-        if place.share.tree.durable:
-            with place.directory() as directory:
-                directory.sync_all()
+        shares.make_durable(place)
         return failures
     finally:
         shares.release(claim)

@@ -51,9 +51,6 @@ def _move(shares: Shares, asked: Transfer, settled: Settled) -> tuple[Settled, l
         settled = _rename(shares, asked, settled)
         return settled, list(settled.blocked)
     except OSError as error:
-        if source.share.tree.find(source.local) is None:
-            # It has gone, and how that came about could not be kept: nothing more can mend it.
-            raise
         if error.errno != errno.EXDEV and not settled.is_collection:
             raise
     is_split = settled.is_collection and bool(
@@ -121,10 +118,7 @@ def _walk(shares: Shares, asked: Transfer) -> tuple[Settled, list[Failure]]:
     claim = shares.claim(Intent(Operation.WALK, source.key, target.key, lasts=True))
     try:
         found = _Walking(shares, asked, claim).run()
-        if target.share.tree.durable:
-            for place in (target, source):
-                with place.directory() as directory:
-                    directory.sync_all()
+        shares.make_durable(target, source)
         return found
     finally:
         shares.release(claim)
@@ -202,10 +196,10 @@ class _Walking:
             self._check(section, place, target)
             try:
                 # Nobody gets to see more of its members while they arrive; `_leave` does the rest.
-                section.make_collection(target, facts.st_mode & 0o777 | 0o700)
+                section.make_collection(target, facts.st_mode & 0o777 | 0o700, place)
             except OSError as error:
                 return self._failed(target, error)
-            section.copy_rows(place, target)
+            section.names.postpone()
         return members
 
     def _leave(self, place: Place, target: Place) -> None:
@@ -217,6 +211,7 @@ class _Walking:
             ):
                 new.resemble(old, self._times.pop(place.path))
             section.remove_collection(place)
+            section.names.postpone()
 
     def _move(self, place: Place, target: Place) -> None:
         """Raises Fault 403, 409 or 423, or OSError, with everything as it was."""
@@ -225,6 +220,7 @@ class _Walking:
                 self._check(section, place, target)
                 facts = section.names.at(place).stat(place.name)
                 section.move(place, target, facts, target.share.tree.find(target.local))
+                section.names.postpone()
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise

@@ -94,6 +94,17 @@ def damaged_state(wrong: str) -> Fault:
     )
 
 
+def unsure() -> Fault:
+    """The storage failed when names had been changed already: it was gone forward from there, if
+    that could be, and what lasts of it cannot be said.
+    """
+    return Fault(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "The storage failed while the change was made. Look what is there before you try again; "
+        "the server's log says why.",
+    )
+
+
 def wrong_digest(header: str) -> Fault:
     """RFC 9530 section 2: the content is not the one that was sent."""
     return Fault(

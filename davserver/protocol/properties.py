@@ -1,7 +1,7 @@
 """Properties: the live ones as a table, and what PROPPATCH may change."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -101,7 +101,7 @@ def succeeded(outcome: Iterable[Propstat]) -> bool:
     return all(one.status is HTTPStatus.OK for one in outcome)
 
 
-def stored_text(stored: Stored, name: str) -> str | None:
+def stored_text(stored: Mapping[str, str], name: str) -> str | None:
     """The text of a stored property, for a header that has to say the same."""
     xml = stored.get(name)
     return None if xml is None else "".join(documents.read_standalone(xml).itertext()).strip()

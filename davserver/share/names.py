@@ -43,6 +43,10 @@ class Names:
         while self._changed:
             self._changed.popitem()[1].sync()
 
+    def postpone(self) -> None:
+        """Whoever goes on makes durable at once what many sections have changed."""
+        self._changed.clear()
+
     def stamp(self, place: Place) -> Stamp | None:
         """Which resource is at a place; None for nothing."""
         return place.share.tree.stamp(place.local)

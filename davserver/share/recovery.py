@@ -18,9 +18,11 @@ class Elsewhere(Exception):
     """An intent for a tree that this server does not serve."""
 
 
-def recover(section: Section, intent: Intent) -> None:
-    """Finish or drop an intent. Raises OSError, Fault, or Elsewhere."""
-    _RECOVER[intent.operation](section, intent)
+def recover(section: Section, intent: Intent) -> bool:
+    """Finish or drop an intent. Gives whether what it meant is done. Raises OSError, Fault, or
+    Elsewhere.
+    """
+    return _RECOVER[intent.operation](section, intent)
 
 
 def _place(section: Section, key: Path) -> Place:
@@ -35,7 +37,7 @@ def _at(section: Section, key: Path) -> Stamp | None:
     return section.names.stamp(_place(section, key)) if key else None
 
 
-def _move(section: Section, intent: Intent) -> None:
+def _move(section: Section, intent: Intent) -> bool:
     there, here = _at(section, intent.target), _at(section, intent.source)
     if intent.moved.is_of(there):
         source, target = _place(section, intent.source), _place(section, intent.target)
@@ -43,59 +45,56 @@ def _move(section: Section, intent: Intent) -> None:
             section.rename_same(source, target)
         elif intent.replaced.is_of(here) and intent.aside:
             section.put_aside(intent, source)
-        section.finish(intent)
-    elif _is_displaced(section, intent, intent.source):
+        return section.finish(intent)
+    if _is_displaced(section, intent, intent.source):
         _bring(section, intent.source, intent.target)
-        section.finish(intent)
-    else:
-        _drop(section, intent)
+        return section.finish(intent)
+    return _drop(section, intent)
 
 
-def _copy(section: Section, intent: Intent) -> None:
+def _copy(section: Section, intent: Intent) -> bool:
     if intent.moved.is_of(_at(section, intent.target)):
-        section.finish(intent)
-    elif _is_displaced(section, intent, intent.staged):
+        return section.finish(intent)
+    if _is_displaced(section, intent, intent.staged):
         _bring(section, intent.staged, intent.target)
-        section.finish(intent)
-    else:
-        _drop(section, intent)
+        return section.finish(intent)
+    return _drop(section, intent)
 
 
-def _carry(section: Section, intent: Intent) -> None:
+def _carry(section: Section, intent: Intent) -> bool:
     if not intent.moved.is_of(_at(section, intent.target)):
         if not _is_displaced(section, intent, intent.staged):
-            _drop(section, intent)
-            return
+            return _drop(section, intent)
         _bring(section, intent.staged, intent.target)
     if intent.left.is_of(_at(section, intent.source)):
         section.leave(intent, _place(section, intent.source))
-    section.finish(intent)
+    return section.finish(intent)
 
 
-def _remove(section: Section, intent: Intent) -> None:
+def _remove(section: Section, intent: Intent) -> bool:
     if intent.moved.is_of(_at(section, intent.source)):
-        _drop(section, intent)
-    else:
-        section.finish(intent)
+        return _drop(section, intent)
+    return section.finish(intent)
 
 
-def _create(section: Section, intent: Intent) -> None:
-    if not intent.moved.is_of(_at(section, intent.target)):
-        section.writer.remove_locks(intent.target)
-    section.finish(intent)
+def _create(section: Section, intent: Intent) -> bool:
+    if intent.moved.is_of(_at(section, intent.target)):
+        return section.finish(intent)
+    section.writer.remove_locks(intent.target)
+    return _drop(section, intent)
 
 
-def _touch(section: Section, intent: Intent) -> None:
+def _touch(section: Section, intent: Intent) -> bool:
     """The rows that belong to the new time were not kept."""
     place = _place(section, intent.source)
     facts = place.share.tree.find(place.local)
     is_it = facts is not None and intent.moved.is_of(section.names.stamp(place))
     if is_it and facts is not None and facts.st_mtime_ns == intent.new_time:
         section.touch(place, intent.old_time)
-    section.finish(intent)
+    return _drop(section, intent)
 
 
-def _walk(section: Section, intent: Intent) -> None:
+def _walk(section: Section, intent: Intent) -> bool:
     """Each member is where it is, with its rows; those of what has gone stay behind."""
     for top in filter(None, (intent.source, intent.target)):
         _place(section, top)
@@ -103,18 +102,19 @@ def _walk(section: Section, intent: Intent) -> None:
             if _at(section, key) is None:
                 section.writer.remove_properties(key)
                 section.writer.remove_locks(key)
-    section.writer.remove_intent(intent.id)
+    return _drop(section, intent)
 
 
-def _stage(section: Section, intent: Intent) -> None:
+def _stage(section: Section, intent: Intent) -> bool:
     _place(section, intent.source)
     section.discard_later(intent.source)
-    section.writer.remove_intent(intent.id)
+    return _drop(section, intent)
 
 
-def _keep(section: Section, intent: Intent) -> None:
+def _keep(section: Section, intent: Intent) -> bool:
     """`Shares.tend` discards it."""
     del section, intent
+    return False
 
 
 def _is_displaced(section: Section, intent: Intent, key: Path) -> bool:
@@ -131,7 +131,7 @@ def _bring(section: Section, key: Path, target: Path) -> None:
     section.names.rename(_place(section, key), _place(section, target))
 
 
-def _drop(section: Section, intent: Intent) -> None:
+def _drop(section: Section, intent: Intent) -> bool:
     """Nothing has happened: what was built for it is needed no longer, nor are its rows. What was
     only displaced goes back.
     """
@@ -145,9 +145,10 @@ def _drop(section: Section, intent: Intent) -> None:
         section.writer.remove_properties(intent.staged)
         section.discard_later(intent.staged)
     section.writer.remove_intent(intent.id)
+    return False
 
 
-_RECOVER: dict[Operation, Callable[[Section, Intent], None]] = {
+_RECOVER: dict[Operation, Callable[[Section, Intent], bool]] = {
     Operation.MOVE: _move,
     Operation.COPY: _copy,
     Operation.CARRY: _carry,

@@ -86,13 +86,24 @@ class Section(View):
         upload.publish(self.names.changing(place), place.name)
         self.finish(intent)
 
-    def make_collection(self, place: Place, mode: int | None = None) -> None:
-        """Make an empty collection, with a mode or that of the settings."""
+    def make_collection(
+        self, place: Place, mode: int | None = None, like: Place | None = None
+    ) -> None:
+        """Make an empty collection, with a mode or that of the settings, and with the dead
+        properties of another one.
+        """
         self._make_way(place)
         wanted = place.share.tree.modes.directory if mode is None else mode
-        self.names.changing(place).make(place.name, wanted)
-        if place.share.tree.durable:
-            self.names.at(place).sync_entry(place.name)
+        directory = self.names.changing(place)
+        directory.make(place.name, wanted)
+        try:
+            if place.share.tree.durable:
+                directory.sync_entry(place.name)
+            if like is not None:
+                self.writer.copy_properties(like.key, place.key, self._stamp(place))
+        except BaseException:
+            directory.remove_directory(place.name)
+            raise
 
     def copy_file(self, place: Place, upload: Upload, source: Place) -> None:
         """Give a finished copy of a file its name, or let it take the place of what is there. It
@@ -234,10 +245,6 @@ class Section(View):
         else:
             old.replace(source.name, new, target.name)
 
-    def copy_rows(self, source: Place, target: Place) -> None:
-        """Give a new resource the dead properties of another one."""
-        self.writer.copy_properties(source.key, target.key, self._stamp(target))
-
     def remove_collection(self, place: Place) -> None:
         """Remove an empty collection."""
         self.names.changing(place).remove_directory(place.name)
@@ -318,8 +325,8 @@ class Section(View):
         """Keep a lock that nothing is in the way of; its life begins now."""
         self._add_lock(place, wanted, place.share.tree.stamp(place.local) or UNKNOWN)
 
-    def finish(self, intent: Intent) -> None:
-        """All names are changed: let the rows follow, and forget the intent."""
+    def finish(self, intent: Intent) -> bool:
+        """All names are changed: let the rows follow, and forget the intent. Gives True."""
         _FINISH[intent.operation](self.writer, intent)
         if intent.operation is Operation.CARRY:
             self._restamp(intent.target)
@@ -327,6 +334,7 @@ class Section(View):
             self.discard_later(key)
         self.writer.remove_intent(intent.id)
         self.names.sync()
+        return True
 
     def discard_later(self, key: Path) -> None:
         """Keep in mind what has a reserved name and is needed no longer, if it is there: what is

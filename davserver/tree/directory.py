@@ -63,7 +63,11 @@ class Directory(Closing):
         """Make a directory, with a mode or with that of ``like`` less the umask."""
         os.mkdir(name, like & 0o777 | 0o700, dir_fd=self.fd)
         if mode is not None:
-            os.chmod(name, mode, dir_fd=self.fd)
+            try:
+                os.chmod(name, mode, dir_fd=self.fd)
+            except OSError:
+                os.rmdir(name, dir_fd=self.fd)
+                raise
 
     def open(self, name: str) -> Opened:
         """Open an entry for reading: ELOOP for a link, and a pipe holds nobody up."""

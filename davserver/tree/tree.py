@@ -147,12 +147,13 @@ class Tree:
     def stamp(self, path: Path) -> Stamp | None:
         """Which resource has a path, a link itself included; None for nothing. Raises OSError."""
         try:
-            with self.directory(path[:-1]) as directory:
-                return directory.stamp(path[-1] if path else ".")
+            directory = self.directory(path[:-1])
         except OSError as error:
             if error.errno in _UNMAPPED:
                 return None
             raise
+        with directory:
+            return directory.stamp(path[-1] if path else ".")
 
     def directory(
         self, path: Path, *, reading: bool = False, beneath: Directory | None = None

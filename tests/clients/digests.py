@@ -4,6 +4,8 @@ import hashlib
 import random
 from pathlib import Path
 
+from davserver.tree import TRASH
+
 FOLDER = "folder"
 
 
@@ -18,6 +20,7 @@ def tree(root: Path) -> dict[str, str]:
     return {
         str(path.relative_to(root)): FOLDER if path.is_dir() else of(path)
         for path in root.rglob("*")
+        if TRASH not in path.parts
     }
 
 

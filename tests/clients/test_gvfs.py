@@ -12,7 +12,7 @@ import pytest
 
 from tests.clients import digests, names
 from tests.clients.conftest import PASSWORD, USER, Served
-from tests.running import missing, program, run
+from tests.running import entries, missing, program, run
 
 BACKEND = Path("/usr/share/gvfs/mounts/dav.mount")
 
@@ -117,7 +117,7 @@ def test_a_file_is_saved_over_an_older_one(desktop: Desktop, place: str, served:
     desktop.gio("save", "--create", f"{place}new.txt", text="new")
 
     assert desktop.try_gio("save", "--create", f"{place}new.txt", text="x").returncode != 0
-    assert {path.name: path.read_text() for path in served.root.iterdir()} == {
+    assert {path.name: path.read_text() for path in entries(served.root)} == {
         "note.txt": "another",
         "new.txt": "new",
     }

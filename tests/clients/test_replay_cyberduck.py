@@ -11,6 +11,7 @@ import pytest
 from tests.clients import digests
 from tests.clients.conftest import PASSWORD, USER, Served
 from tests.clients.replay import DAV, Reply, Session, basic
+from tests.running import entries
 
 SAR = "{SAR:}"
 XML = {"Content-Type": "text/xml; charset=UTF-8"}
@@ -112,7 +113,7 @@ def test_a_locked_file_is_saved_and_renamed(served: Served, cyberduck: Cyberduck
     move = {"Destination": f"{served.url}/c%20d.txt", "Overwrite": "F", **condition}
     assert cyberduck.send("MOVE", target, move).status == 201
 
-    assert {path.name: path.read_text() for path in served.root.iterdir()} == {"c d.txt": "after"}
+    assert {path.name: path.read_text() for path in entries(served.root)} == {"c d.txt": "after"}
     # The lock stayed behind, and with the resource it went.
     assert cyberduck.send("PUT", "/c%20d.txt", {}, b"free").status == 204
     assert cyberduck.send("PUT", target, {}, b"free").status == 201

@@ -12,6 +12,7 @@ import pytest
 from tests.clients import digests
 from tests.clients.conftest import PASSWORD, USER, Served
 from tests.clients.replay import DAV, Reply, Session, basic
+from tests.running import entries
 
 APPLE = "{http://www.apple.com/webdav_fs/props/}"
 XML = {"Content-Type": "text/xml"}
@@ -190,7 +191,7 @@ def test_an_application_saves_safely(served: Served, finder: Finder) -> None:
     move = {"Destination": f"{served.url}/My%20Letter.txt", "Overwrite": "T"}
     assert finder.send("MOVE", temporary, move).status == 204
 
-    assert {path.name: path.read_text() for path in served.root.iterdir()} == {
+    assert {path.name: path.read_text() for path in entries(served.root)} == {
         "My Letter.txt": "after"
     }
 
@@ -220,5 +221,5 @@ def test_a_decomposed_name_stays_decomposed(served: Served, finder: Finder) -> N
     assert finder.stat(target).status == 404
     assert finder.send("PUT", target, {}, b"").status == 201
 
-    assert [path.name for path in served.root.iterdir()] == [name]
+    assert [path.name for path in entries(served.root)] == [name]
     assert set(finder.list("/").members) == {"/", target}

@@ -11,6 +11,7 @@ import pytest
 from tests.clients import digests
 from tests.clients.conftest import PASSWORD, USER, Served
 from tests.clients.replay import DAV, Body, Session, basic
+from tests.running import entries
 
 XML = {"Content-Type": "application/xml; charset=utf-8"}
 BINARY = {"Content-Type": "application/binary"}
@@ -70,7 +71,7 @@ def test_a_database_is_saved_in_a_transaction(
     move = {"Destination": f"{guarded.url}{TARGET}", "Overwrite": "T", **keepass.login}
     assert keepass.send("MOVE", TEMPORARY, move).status == 201
 
-    assert {path.name: path.read_bytes() for path in guarded.root.iterdir()} == {
+    assert {path.name: path.read_bytes() for path in entries(guarded.root)} == {
         "passwords.kdbx": content
     }
     assert keepass.send("GET", TARGET, keepass.login).body == content

@@ -45,6 +45,11 @@ class Outcome:
             return self.scenario.kind == "ONE"
         return self.reply.status < 300
 
+    @property
+    def may_be_done(self) -> bool:
+        """Whether the answer says no more than that the storage has failed."""
+        return self.reply.status == 500
+
     def gone(self, *roots: Path) -> list[Path]:
         """What vanished, relative to any of the roots. What had a reserved name beside a root was
         on its way to or from there.
@@ -99,6 +104,8 @@ def _statuses(outcome: Outcome) -> None:
     told = {outcome.reply.status, *outcome.reply.failed.values()} - {207}
     if outcome.number:
         sound.add(faults.of_system(OSError(outcome.number, "")).status)
+        # Names had been changed before the step that failed.
+        sound.add(500)
     if outcome.number in RACES:
         sound |= {404, 409}
     if outcome.vanished:
@@ -135,7 +142,7 @@ def _delete(outcome: Outcome) -> None:
         _only_stuck(new, failed)
     elif outcome.reply.status == 204:
         assert not new, "not everything is gone"
-    else:
+    elif not (outcome.may_be_done and not new):
         assert new == old or set(new) == {()}, "refused, but something is gone"
     _locks(outcome, lambda path: path in outcome.after.things)
 
@@ -165,7 +172,7 @@ def _copy(outcome: Outcome) -> None:
             failed = _failed(outcome, source)
             wanted = {path: thing for path, thing in wanted.items() if not _in(path, failed)}
     elif not outcome.is_done:
-        replaced = False
+        replaced = outcome.may_be_done and new == wanted and new != old
     assert new == (wanted if replaced else old), "not the old tree whole, nor the new one"
     _locks(outcome, lambda path: not (replaced and is_below(path, target)))
 
@@ -177,14 +184,19 @@ def _move(outcome: Outcome) -> None:
     left = outcome.tree(outcome.after, source, target)
     new = outcome.tree(outcome.after, target, source)
     is_untouched = left == whole and new == old
-    if outcome.is_done:
+    if outcome.is_done or (outcome.may_be_done and not left):
         assert not left, "not everything has left"
         assert new == whole, "not everything has arrived"
     elif outcome.reply.status == 207:
         failed = _failed(outcome, source, target)
         if not is_untouched:
             assert not old or outcome.lasts or outcome.vanished, "two half trees"
-            _partly_moved(whole, left, new, failed)
+            unsure = {
+                path[len(source) :]
+                for path, status in outcome.reply.failed.items()
+                if status == 500
+            }
+            _partly_moved(whole, left, new, failed, unsure)
     else:
         is_root_left = set(left) == {()} and whole[()].content is None and new == whole
         assert is_untouched or is_root_left, "refused, but something has changed"
@@ -203,10 +215,12 @@ def _partly_moved(
     left: Mapping[Path, Thing],
     new: Mapping[Path, Thing],
     failed: list[Path],
+    unsure: set[Path],
 ) -> None:
+    """``unsure`` are those of ``failed`` of which the answer says no more than that."""
     assert left.items() <= whole.items(), "the source holds something else"
     assert new.items() <= whole.items(), "the destination holds something else"
-    assert set(failed) & set(whole) <= set(left), "a failed member is not where it was"
+    assert (set(failed) - unsure) & set(whole) <= set(left), "a failed member is not where it was"
     _only_stuck(left, failed)
     for path, thing in whole.items():
         assert path in left or path in new, f"{path} is lost"

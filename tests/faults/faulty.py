@@ -181,24 +181,41 @@ class FaultyTree(Tree):
         self.script = script
         real = confined.openat2 if confined.has_openat2() else confined.walk
 
-        def opener(descriptor: int, names: Path, flags: int, *, follow: bool) -> int:
+        def opener(
+            descriptor: int, names: Path, flags: int, *, follow: bool, mounts: bool = True
+        ) -> int:
             script.step("path", _real(descriptor, *names))
-            return real(descriptor, names, flags, follow=follow)
+            return real(descriptor, names, flags, follow=follow, mounts=mounts)
 
-        super().__init__(str(root), opener=opener, unnamed=unnamed)
+        super().__init__(str(root), opener=opener, unnamed=unnamed, durable=True)
         script.roots.add(FilePath(self.real))
 
-    def directory(self, path: Path, *, reading: bool = False) -> Directory:
-        found = super().directory(path, reading=reading)
+    def directory(
+        self, path: Path, *, reading: bool = False, beneath: Directory | None = None
+    ) -> Directory:
+        found = super().directory(path, reading=reading, beneath=beneath)
         return FaultyDirectory(self.script, found.fd)
 
     def open(self, path: Path) -> Opened | None:
         found = super().open(path)
         return found and FaultyOpened(self.script, found.fd)
 
-    def upload(self, directory: Directory, mode: int = 0o666) -> Upload:
+    def upload(
+        self,
+        directory: Directory,
+        mode: int = 0o666,
+        stage: Callable[[str], None] = lambda _: None,
+    ) -> Upload:
         self.script.step("upload", _real(directory.fd))
-        return FaultyUpload(self.script, directory, mode, unnamed=self._unnamed)
+        return FaultyUpload(
+            self.script,
+            directory,
+            mode,
+            unnamed=self._unnamed,
+            durable=self.durable,
+            make_room=self.make_room,
+            stage=stage,
+        )
 
     def discard(self, path: Path) -> list[OSError]:
         with self.script.clearing():
@@ -213,4 +230,4 @@ def _break(broken: type, real: type, but: Sequence[str]) -> None:
 
 
 _break(FaultyDirectory, Directory, ["open", "close"])
-_break(FaultyUpload, Upload, ["close", "disown"])
+_break(FaultyUpload, Upload, ["close"])

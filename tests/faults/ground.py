@@ -90,9 +90,8 @@ class Ground:
             for name, root in self.roots.items()
         }
         shares = [Share(name, tree) for name, tree in self._trees.items()]
-        self._app = app.build(
-            Corridor(Shares(shares, self.state, time.time_ns), Accounts((), time.monotonic))
-        )
+        self.shares = Shares(shares, self.state, time.time_ns)
+        self._app = app.build(Corridor(self.shares, Accounts((), time.monotonic)))
         self._store = sqlite3.connect(self._file)
 
     def close(self) -> None:
@@ -129,9 +128,15 @@ class Ground:
                 writer.add_lock(Lock(token, self.key(path), False, True, "", "", 10_000_000, NEVER))
 
     def seen(self) -> World:
-        """What is there now, looked at past the server."""
+        """What is there once all is done that is done in the background, looked at past the
+        server.
+        """
+        self.shares.tend()
+        self.shares.close()
         stored: dict[Path, dict[str, str]] = {}
-        for parent, name, prop, value in self._store.execute("SELECT * FROM property"):
+        for parent, name, prop, value in self._store.execute(
+            "SELECT parent, name, property, value FROM property"
+        ):
             stored.setdefault(self._path(parent, name), {})[prop] = value
         locks = {
             token: self._path(parent, name)

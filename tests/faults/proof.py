@@ -17,7 +17,7 @@ PROOFS: Mapping[str, str] = {
     "clocks": "the clock steps by days while locks are held",
     "mutants": "seeded bugs, each caught by a named test",
 }
-"""Each is a module of this folder of the same name, and a sub-command of `python -m tests.faults`."""
+"""Each is a module of this folder, and a sub-command of `python -m tests.faults`."""
 
 
 @dataclass(frozen=True, slots=True)

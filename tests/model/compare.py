@@ -2,8 +2,10 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path as FilePath
 
+from davserver.protocol.paths import reserved
 from davserver.tree import TRASH
 from tests.model.asked import Path
 from tests.model.client import Client, Shown
@@ -33,8 +35,21 @@ def compare(
 
 
 def on_disk(root: FilePath) -> dict[Path, bytes | None]:
-    """Every entry below a directory, with its content if it is a file."""
-    _await_emptied(root / TRASH)
+    """Every entry below a directory, with its content if it is a file, once all that is discarded
+    in the background is gone.
+    """
+    until = time.monotonic() + 20
+    while True:
+        with suppress(FileNotFoundError):
+            found = _entries(root)
+            found.pop((TRASH,), None)
+            if not any(reserved(path) for path in found):
+                return found
+        assert time.monotonic() < until, f"not discarded: {found.keys()}"
+        time.sleep(0.002)
+
+
+def _entries(root: FilePath) -> dict[Path, bytes | None]:
     found: dict[Path, bytes | None] = {(): None}
     pending: list[Path] = [()]
     while pending:
@@ -42,22 +57,12 @@ def on_disk(root: FilePath) -> dict[Path, bytes | None]:
         with os.scandir(root.joinpath(*path)) as entries:
             for entry in entries:
                 below = (*path, entry.name)
-                if below == (TRASH,):
-                    continue
                 if entry.is_dir(follow_symlinks=False):
                     found[below] = None
                     pending.append(below)
                 else:
                     found[below] = FilePath(entry.path).read_bytes()
     return found
-
-
-def _await_emptied(trash: FilePath) -> None:
-    """What was removed is discarded in the background."""
-    until = time.monotonic() + 20
-    while trash.exists() and os.listdir(trash):
-        assert time.monotonic() < until, f"not discarded: {os.listdir(trash)}"
-        time.sleep(0.002)
 
 
 def _compare_one(model: Model, path: Path, shown: Shown, etags: dict[int, str]) -> None:

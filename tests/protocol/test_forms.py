@@ -57,9 +57,7 @@ def expected(asked: Propfind, facts: Facts, stored: Stored) -> tuple[set[str], s
     return (there - ONLY_COLLECTIONS) | (set(asked.names) & there), set(asked.names) - there
 
 
-def written(
-    asked: Propfind, name: str, facts: Facts, stored: Stored, locks: str = ""
-) -> Response:
+def written(asked: Propfind, name: str, facts: Facts, stored: Stored, locks: str = "") -> Response:
     setting = Setting(
         "/base/",
         locks,

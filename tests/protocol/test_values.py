@@ -93,7 +93,9 @@ CONSTRUCTORS = [
     if make.__module__ == faults.__name__ and name not in ("dataclass", "field")
 ]
 GIVEN: dict[str, object] = {
-    **dict.fromkeys(("name", "expected", "sentence", "realm", "wrong", "allow", "href", "header"), "x"),
+    **dict.fromkeys(
+        ("name", "expected", "sentence", "realm", "wrong", "allow", "href", "header"), "x"
+    ),
     "roots": ["/a"],
     "size": 5,
     "headers": (("ETag", '"x"'),),
