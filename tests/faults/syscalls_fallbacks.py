@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.faults.leftovers import TRASH
 from tests.faults.strace import Call
 
 _ASKING = ("openat2", "newfstatat", "fstat", "listxattr")
@@ -83,6 +84,11 @@ FALLBACKS = (
         "the trash is on another file system: the name lies beside the file for that moment",
         calls=("linkat",),
         errors=("EXDEV",),
+    ),
+    Fallback(
+        "the root cannot hold a trash: what would be there has a reserved name beside its place",
+        calls=("mkdirat", "openat2"),
+        told=TRASH,
     ),
     Fallback(
         "there are no extended attributes here: none are kept",
