@@ -8,6 +8,7 @@ from davserver.protocol.paths import Path as Names
 from tests.faults import disks
 from tests.faults.full_case import BUSY, DENIED, FAILED, FULL, KIB, MIB, Draw, Served, served
 from tests.faults.ledger import Ledger
+from tests.faults.leftovers import TRASH
 
 POWERLESS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner")
 """Root without what lets it pass every permission: it is then like any other user."""
@@ -139,8 +140,12 @@ def _refuse_what_is_denied(server: Served, draw: Draw) -> None:
         if path[:2] != ("d", "shut"):
             ledger.held[("copied", *path[1:])] = held
     ledger.check()
+    moved.chmod(0)
     for top in ("moved", "copied"):
         ledger.delete((top,))
+    # What cannot be discarded stays in the trash until it can be.
+    for kept in (server.root / TRASH).glob("*/shut"):
+        kept.chmod(0o755)
 
 
 def _expect(

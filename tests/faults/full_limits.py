@@ -12,6 +12,8 @@ from tests.faults.ledger import Held, Ledger, digest
 from tests.wire.talk import Ended, Talk
 
 OPTIONS = b"OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LOG = 1 << 20
+"""Bytes that a server may say about a lack of descriptors."""
 PATIENCE = 20.0
 """Seconds that a server may take to answer again."""
 
@@ -84,6 +86,8 @@ def descriptors(place: Path, draw: Draw, rounds: int) -> Ledger:
                 return ledger
             for number in range(rounds // 2):
                 ledger.put((f"after{number}",), draw.content(KIB), BUSY)
+        if server.log.stat().st_size > LOG:
+            ledger.violations.append(f"it has filled its log: {server.log.stat().st_size:,} bytes")
         ledger.put(("last",), draw.content(20 * KIB))
         ledger.counts["recovered"] += 1
         server.end()

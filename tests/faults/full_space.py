@@ -1,6 +1,5 @@
 """No space: a small disk that holds tree and state fills up, and is freed again."""
 
-import os
 from collections.abc import Collection
 from itertools import count
 from pathlib import Path
@@ -160,7 +159,7 @@ def trash(place: Path, draw: Draw, rounds: int) -> Ledger:
     ):
         ledger = server.ledger
         ledger.put(("source",), draw.content(5 * MIB))
-        for number in range(max(4, rounds // 6)):
+        for number in range(max(6, rounds // 3)):
             _plant(server.root / "tree", draw)
             answer = ledger.ask("DELETE", ("tree",))
             if answer is None or answer.status != 204:
@@ -188,4 +187,3 @@ def _plant(top: Path, draw: Draw) -> None:
             (top / name / f"{number}").write_bytes(b"")
     for name in ("a", "b"):
         (top / name / "large").write_bytes(draw.content(4 * MIB))
-    os.sync()

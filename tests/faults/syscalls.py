@@ -9,7 +9,6 @@ the batch is looked at once more.
 import os
 import random
 import shutil
-import signal
 import tempfile
 from argparse import ArgumentParser, Namespace
 from collections import Counter, deque
@@ -25,8 +24,9 @@ from tests.faults.proof import Report
 from tests.faults.scenarios import FILES, SINGLES, TREES, Scenario
 from tests.faults.strace import Call, Fault, NotAttached
 from tests.faults.syscalls_fallbacks import UNSUPPORTED
-from tests.faults.syscalls_site import Placed, Site, Unusable, plain
+from tests.faults.syscalls_site import Site, Unusable
 from tests.faults.syscalls_verdict import ERRORS, Attempt, faulty
+from tests.faults.syscalls_world import Placed, plain
 
 SCENARIOS = (*SINGLES, *FILES, *TREES)
 MEMORY = "/dev/shm"
@@ -237,19 +237,26 @@ def _batch(folder: Path, waiting: deque[Try], options: Namespace, tally: Tally) 
                 f"the server is of no use any more: {error}, after {last and last.scenario}: "
                 f"{last and last.fault}"
             )
-        site.stop(signal.SIGKILL)
-        site.start()
-        left = site.leftovers()
-        tally.counts["leftovers"] += len(left)
-        for name in left:
-            attempts = [a for placed, a in done if name.startswith(f"{placed.name}/")]
-            told = f"{attempts[0].scenario}: {attempts[0].fault}" if attempts else "some attempt"
-            tally.violations.append(f"{told}: left over after recovery: {name}")
-        for placed, attempt in done:
-            after = site.on_disk(placed)
-            if after != attempt.after:
-                seen = site.over_http(placed)
-                tally.judge_again(attempt, replace(attempt, after=after, seen=seen))
+        site.kill()
+        try:
+            site.start()
+            _look_again(site, done, tally)
+        except (Unusable, Unreadable, NotAttached) as error:
+            tally.violations.append(f"the server is of no use after recovery: {error}")
+
+
+def _look_again(site: Site, done: Sequence[tuple[Placed, Attempt]], tally: Tally) -> None:
+    """What is there after the recovery from a kill."""
+    left = site.leftovers()
+    tally.counts["leftovers"] += len(left)
+    for name in left:
+        attempts = [a for placed, a in done if name.startswith(f"{placed.name}/")]
+        told = f"{attempts[0].scenario}: {attempts[0].fault}" if attempts else "some attempt"
+        tally.violations.append(f"{told}: left over after recovery: {name}")
+    for placed, attempt in done:
+        after = site.on_disk(placed)
+        if after != attempt.after:
+            tally.judge_again(attempt, replace(attempt, after=after, seen=site.over_http(placed)))
 
 
 def _attempt(
@@ -265,12 +272,14 @@ def _attempt(
         raise Unusable("it has ended")
     met = trace.injected[0]
     calls = trace.calls
-    since = tuple(str(call) for call in calls[: calls.index(met)] if call.is_done)
+    position = calls.index(met)
+    since = tuple(str(call) for call in calls[:position] if call.is_done)
     attempt = Attempt(
         one.course.scenario,
         one.fault,
         met.below(site.folder),
         since,
+        any(call.name == met.name for call in calls[position + 1 :]),
         site.is_of_state(met.told),
         reply,
         plain(one.course.scenario.world),

@@ -4,25 +4,20 @@ Each world has a folder of its own below the one share, so that many attempts fo
 without cleaning up, and can be looked at once more after the server was killed.
 """
 
-import os
 import signal
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path as FilePath
-from typing import Any
 
-from davserver.protocol import documents, multistatus
-from davserver.protocol.paths import RESERVED_PREFIX, Path, href, parse
+from davserver.protocol import multistatus
+from davserver.protocol.paths import Path, href, parse
 from tests.bench.client import Answer, Client, Unanswered
-from tests.faults import leftovers
-from tests.faults.ground import Reply, Thing, World
+from tests.faults import leftovers, syscalls_world
+from tests.faults.ground import Reply, World
 from tests.faults.scenarios import Scenario
 from tests.faults.strace import Fault, Trace, thread_of, traced
+from tests.faults.syscalls_world import SHARES, Placed
 from tests.running import Running
 
-MODIFIED = "{DAV:}getlastmodified"
-PATCHED = {"Mon, 12 Jan 1998 09:25:56 GMT": 884_597_156}
-"""The time that a PROPPATCH of the scenarios sets: a file that has it has it as a property."""
 STORAGE = (
     *("openat", "openat2", "mkdir", "mkdirat", "link", "linkat", "symlinkat", "readlinkat"),
     *("rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "ftruncate", "fallocate"),
@@ -41,7 +36,6 @@ FULL = ("ENOSPC", "EDQUOT")
 UNLOCKS = ("F_UNLCK", "LOCK_UN")
 """Letting go of a lock does not fail; with an injected error the lock would stay."""
 
-_ALLPROP = b'<D:propfind xmlns:D="DAV:"><D:allprop/></D:propfind>'
 _LOCKINFO = (
     b'<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope>'
     b"<D:locktype><D:write/></D:locktype></D:lockinfo>"
@@ -50,17 +44,6 @@ _LOCKINFO = (
 
 class Unusable(Exception):
     """The server does not do what it does without a fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A scenario's world below the folder ``name``. ``tokens`` gives the scenario's name for each
-    lock token that the server has made.
-    """
-
-    name: str
-    scenario: Scenario
-    tokens: Mapping[str, str] = field(default_factory=dict)
 
 
 class Site:
@@ -77,19 +60,27 @@ class Site:
         self.start()
 
     def start(self) -> None:
-        """Start the server, let its worker do a request of each kind, and find its threads."""
+        """Start the server, let its worker do a request of each kind, and find its threads.
+
+        Raises Unusable or NotAttached.
+        """
         self.running = Running(self.root, "--threads", "1", state=self.state)
-        self.running.start()
+        try:
+            self.running.start()
+        except AssertionError as error:
+            raise Unusable(f"it does not start: {error}") from error
         self._warm_up()
 
-    def stop(self, how: int = signal.SIGTERM) -> None:
-        self.running.stop(how)
+    def kill(self) -> None:
+        """Kill the server, if it is there still."""
+        if self.running.process.returncode is None:
+            self.running.stop(signal.SIGKILL)
 
     def __enter__(self) -> "Site":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop(signal.SIGKILL)
+        self.kill()
 
     @property
     def is_alive(self) -> bool:
@@ -100,7 +91,7 @@ class Site:
         self._worlds += 1
         name = f"w{self._worlds}"
         top = self.root / name
-        for share in ("one", "two"):
+        for share in SHARES:
             (top / share).mkdir(parents=True)
         for path, thing in sorted(scenario.world.things.items()):
             real = top.joinpath(*path)
@@ -166,53 +157,12 @@ class Site:
         return str(self.state) in call
 
     def on_disk(self, placed: Placed) -> World:
-        """The world as the file system and the state have it."""
-        stored: dict[Path, dict[str, str]] = {}
-        top = self.root / placed.name
-        below = self._rows(top, "parent, name, property, value", "property")
-        for parent, name, prop, value in below:
-            stored.setdefault(_below(top, parent, name), {})[prop] = _text(value)
-        locks = {
-            token: _below(top, parent, name)
-            for parent, name, token in self._rows(top, "parent, name, token", "lock")
-        }
-        things: dict[Path, Thing] = {}
-        for share in ("one", "two"):
-            for path, entry in _entries(top / share, (share,)):
-                values = stored.pop(path, {})
-                if entry.is_dir(follow_symlinks=False):
-                    things[path] = Thing(None, values)
-                    continue
-                modified = int(entry.stat(follow_symlinks=False).st_mtime)
-                times = {MODIFIED: text for text, when in PATCHED.items() if when == modified}  # noqa: B035
-                things[path] = Thing(FilePath(entry.path).read_bytes(), values | times)
-        return World(things, _named(placed, locks), frozenset(stored))
+        """The world as the file system and the state have it. Raises Unreadable."""
+        return syscalls_world.stored(self.root, self.state, placed)
 
     def over_http(self, placed: Placed) -> World:
         """The world as a client sees it. Raises Unusable."""
-        things: dict[Path, Thing] = {}
-        locks: dict[str, Path] = {}
-        fields = {"Depth": "infinity"}
-        listing = self._expect(207, "PROPFIND", (placed.name,), fields, _ALLPROP)
-        for response in multistatus.parse(listing.body):
-            path = parse(response.href).path[1:]
-            known = _known(response)
-            for token in known["{DAV:}lockdiscovery"].iter("{DAV:}locktoken"):
-                locks[(token.findtext("{DAV:}href") or "").strip()] = path
-            if len(path) < 2:
-                continue
-            values = {
-                name: value.text or ""
-                for name, value in known.items()
-                if not name.startswith("{DAV:}") or (name == MODIFIED and value.text in PATCHED)
-            }
-            content = None
-            if known["{DAV:}resourcetype"].find("{DAV:}collection") is None:
-                content = self._expect(200, "GET", (placed.name, *path)).body
-            elif MODIFIED in values:
-                del values[MODIFIED]
-            things[path] = Thing(content, values)
-        return World(things, _named(placed, locks))
+        return syscalls_world.seen(self._expect, placed)
 
     def leftovers(self) -> list[str]:
         """What is left behind once the server has nothing more to do: it is waited for."""
@@ -273,43 +223,6 @@ class Site:
             raise Unusable(f"{method} {href(path, False)}: {answer.status} instead of {status}")
         return answer
 
-    def _rows(self, top: FilePath, columns: str, table: str) -> list[tuple[Any, ...]]:
-        """Rows about what is below a folder."""
-        key = os.fsencode(top)
-        query = f"SELECT {columns} FROM {table} WHERE parent >= ? AND parent < ?"
-        return leftovers.rows(self.state, query, (key, key + b"0"))
-
-
-def _below(top: FilePath, parent: bytes, name: bytes) -> Path:
-    return (*os.fsdecode(parent)[len(str(top)) + 1 :].split("/"), os.fsdecode(name))
-
-
-def plain(world: World) -> World:
-    """A world with the text of its properties instead of their elements."""
-    things = {
-        path: Thing(thing.content, {key: _text(value) for key, value in thing.properties.items()})
-        for path, thing in world.things.items()
-    }
-    return World(things, world.locks)
-
-
-def _named(placed: Placed, locks: Mapping[str, Path]) -> dict[str, Path]:
-    """Locks by the scenario's names for them; those that the request has made are numbered."""
-    named = {placed.tokens[token]: path for token, path in locks.items() if token in placed.tokens}
-    made = sorted(path for token, path in locks.items() if token not in placed.tokens)
-    return named | {f"made {number}": path for number, path in enumerate(made)}
-
-
-def _entries(folder: FilePath, path: Path) -> Iterator[tuple[Path, os.DirEntry[str]]]:
-    with os.scandir(folder) as found:
-        entries = list(found)
-    for entry in entries:
-        if entry.name.startswith(RESERVED_PREFIX):
-            continue
-        yield (*path, entry.name), entry
-        if entry.is_dir(follow_symlinks=False):
-            yield from _entries(FilePath(entry.path), (*path, entry.name))
-
 
 def _reply(placed: Placed, method: str, answer: Answer) -> Reply:
     """An answer with the statuses of a 207: by path, or by property where it is a PROPPATCH."""
@@ -323,18 +236,3 @@ def _reply(placed: Placed, method: str, answer: Answer) -> Reply:
                 if method == "PROPPATCH" and stat.status.value not in (200, 424):
                     failed[path] = stat.status.value
     return Reply(answer.status, answer.headers, failed)
-
-
-def _known(response: multistatus.Response) -> dict[str, documents.Element]:
-    """The properties that have values, by their names."""
-    found = (
-        documents.read_standalone(value)
-        for stat in response.propstats
-        if stat.status.value == 200
-        for value in stat.properties
-    )
-    return {str(element.tag): element for element in found}
-
-
-def _text(element: str) -> str:
-    return documents.read_standalone(element).text or ""

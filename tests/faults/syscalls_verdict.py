@@ -45,15 +45,16 @@ or a busy one.
 class Attempt:
     """One request during which a call has failed.
 
-    ``before_it`` are the calls that had succeeded by then. ``wanted`` is the world after the same
-    request without a fault, ``after`` the one on the disk now, ``seen`` the one that a client sees
-    now.
+    ``before_it`` are the calls that had succeeded by then, ``is_repeated`` says that the same
+    system call was made later. ``wanted`` is the world after the same request without a fault,
+    ``after`` the one on the disk now, ``seen`` the one that a client sees now.
     """
 
     scenario: Scenario
     fault: Fault
     call: Call
     before_it: Sequence[str]
+    is_repeated: bool
     of_state: bool
     reply: Reply | Unanswered
     before: World
@@ -67,11 +68,11 @@ class Attempt:
 
     @property
     def is_done(self) -> bool:
-        """Whether the answer says that all was done."""
+        """Whether the answer says that all was done, as far as it can be done."""
         return (
             not isinstance(self.reply, Unanswered)
             and self.reply.status < 300
-            and (self.reply.status != 207 or not self.reply.failed)
+            and self.reply.failed == self.scenario.failed
         )
 
     @property
@@ -85,7 +86,7 @@ class Attempt:
     @property
     def excuse(self) -> str:
         """Why the request may have succeeded all the same; empty where it may not."""
-        if self.fault.error == "EINTR":
+        if self.fault.error == "EINTR" and self.is_repeated:
             return "made again"
         for fallback in FALLBACKS:
             scenario = self.scenario.name
