@@ -10,7 +10,10 @@ from davserver.config import ConfigError
 
 USAGE = """\
 usage: davserver ROOT | NAME=PATH ... [options]    serve directories over WebDAV
-       davserver check [...] [options]             say what the settings come to
+       davserver check ...    say what the settings come to, and what is wrong
+       davserver export ...   write locks and properties as lines of JSON
+       davserver import ...   take such lines from the standard input
+       davserver backup ...   copy locks and properties while they are in use
 """
 
 TASKS = """\
@@ -32,16 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line. Gives the exit code: 2 where it or the configuration is wrong."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     command = given.pop(0) if given and given[0] in commands.TABLE else "serve"
-    parser = _parser()
+    parser = _parser(command)
     known, unknown = parser.parse_known_args(given)
     found = vars(known)
     file, shares = found.pop("config"), found.pop("share")
+    own = {flag.key: found.pop(flag.key) for flag in options.FLAGS if flag.command == command}
     flags = {key: value for key, value in found.items() if value is not None}
     try:
         for argument in unknown:
             flag = argument.partition("=")[0]
-            nearest = config.nearest(flag, [option.flag for option in options.OPTIONS])
-            raise ConfigError(f"unknown option {flag}{nearest}")
+            raise ConfigError(_unknown(flag, command))
         if sys.getfilesystemencoding() != "utf-8":
             raise ConfigError("File names need UTF-8: set PYTHONUTF8=1, or a UTF-8 locale.")
         named = (shares, file, os.environ.get(options.SHARES), os.environ.get(options.CONFIG))
@@ -49,10 +52,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.print_help(sys.stderr)
             return 2
         settings = config.load(flags, shares, os.environ, file)
-        return commands.TABLE[command](settings)
+        return commands.TABLE[command](settings, **own)
     except ConfigError as error:
         print(f"davserver: {error}", file=sys.stderr)
         return 2
+
+
+def _unknown(flag: str, command: str) -> str:
+    """The sentence about an option that a sub-command does not have."""
+    for other in options.FLAGS:
+        if other.flag == flag:
+            return f"{flag} is an option of davserver {other.command} alone."
+    own = [one.flag for one in options.FLAGS if one.command == command]
+    nearest = config.nearest(flag, [*own, *(option.flag for option in options.OPTIONS)])
+    return f"unknown option {flag}{nearest}"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -62,12 +75,14 @@ class _Parser(argparse.ArgumentParser):
         rows = [("--config FILE", "a TOML file with settings")]
         for option in options.OPTIONS:
             rows.append((f"{option.flag} {option.metavar}".rstrip(), option.brief))
+        for own in options.FLAGS:
+            rows.append((f"{own.flag} {own.metavar}".rstrip(), own.brief))
         rows += [("--version, --help", "")]
         lines = "".join(f"  {flag:<24} {brief}".rstrip() + "\n" for flag, brief in rows)
         return f"{USAGE}\noptions:\n{lines}\n{TASKS}"
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: str) -> argparse.ArgumentParser:
     parser = _Parser(prog="davserver", usage=USAGE.removeprefix("usage: "), allow_abbrev=False)
     parser.add_argument("share", nargs="*")
     parser.add_argument("--config")
@@ -77,5 +92,10 @@ def _parser() -> argparse.ArgumentParser:
             parser.add_argument(option.flag, action=action, default=None)
         else:
             parser.add_argument(option.flag, metavar=option.metavar)
+    for own in options.FLAGS:
+        if own.command == command and own.metavar:
+            parser.add_argument(own.flag, metavar=own.metavar)
+        elif own.command == command:
+            parser.add_argument(own.flag, action="store_true")
     parser.add_argument("--version", action="version", version=f"davserver {__version__}")
     return parser

@@ -167,4 +167,23 @@ def as_markdown() -> str:
     return "\n".join(rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A flag that one sub-command has of its own: no setting."""
+
+    command: str
+    key: str
+    brief: str
+    metavar: str = ""
+
+    @property
+    def flag(self) -> str:
+        return f"--{self.key}"
+
+
+FLAGS: tuple[Flag, ...] = (
+    Flag("check", "repair", "check: mend what is wrong"),
+    Flag("backup", "output", "backup: the new file", "FILE"),
+)
+
 BY_KEY = {option.key: option for option in OPTIONS}

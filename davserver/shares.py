@@ -19,7 +19,7 @@ from davserver.protocol.faults import Fault
 from davserver.protocol.forms import Entry
 from davserver.protocol.paths import Path
 from davserver.protocol.resources import NANO, Stat
-from davserver.share import Place, Section, Share, View, claims, names, recovery
+from davserver.share import Place, Section, Share, View, claims, holding, names, recovery
 from davserver.share.claims import Access
 from davserver.state import Intent, Operation, State, Writer
 from davserver.tree import TRASH, Upload, content
@@ -102,6 +102,8 @@ class Shares:
         self._dated = 0
         self._dating = threading.Lock()
         self._stuck: set[str] = set()
+        self._given_up: set[int] = set()
+        """The intents of this process that it could not end."""
         for share in shares:
             share.tree.make_room = self.make_room
 
@@ -193,8 +195,13 @@ class Shares:
         """Finish what nobody else will, and tell whether nothing is in the way."""
         own = claim.id if claim is not None else 0
         found = [intent for intent in section.writer.intents() if intent.id != own]
-        orphans = [intent for intent in found if section.writer.is_orphan(intent)]
-        for intent in orphans:
+        orphans = [
+            intent
+            for intent in found
+            if intent.id in self._given_up or section.writer.is_orphan(intent)
+        ]
+        # The youngest first: it may be a step of an older one.
+        for intent in reversed(orphans):
             try:
                 with section.writer.attempt():
                     recovery.recover(section, intent)
@@ -238,9 +245,12 @@ class Shares:
             return section.writer.add_intent(intent)
 
     def release(self, claim: Intent) -> None:
-        """Forget an intent that has come to nothing. Where that fails, its owner's end does it."""
-        with suppress(OSError, Fault), self._section() as section:
-            section.writer.remove_intent(claim.id)
+        """End an intent that lasted. Where that fails, the next section does it."""
+        try:
+            with self._section() as section:
+                recovery.recover(section, claim)
+        except (OSError, Fault):
+            self._given_up.add(claim.id)
 
     @contextmanager
     def staging(
@@ -263,19 +273,19 @@ class Shares:
         try:
             yield claim, staged
         finally:
-            with suppress(OSError, Fault):
-                self._drop(claim, staged)
+            self._drop(claim, staged)
             self.wake()
 
     def _drop(self, claim: Intent, staged: Place) -> None:
         """Discard what was built, if it did not come to its place."""
-        if all(intent.id != claim.id for intent in self.state.read().intents()):
-            return
-        errors = self._discard(staged)
-        with self._section() as section:
-            if errors:
-                section.discard_later(staged.key)
-            section.writer.remove_intent(claim.id)
+        try:
+            kept = self.state.read().intents()
+        except (OSError, Fault):
+            kept = (claim,)
+        # Whose names have begun to change is finished by whoever comes next.
+        if any(intent.id == claim.id and intent.lasts for intent in kept):
+            self._discard(staged)
+            self.release(claim)
 
     def make_durable(self, *places: Place) -> None:
         """Let all that many sections have changed survive a loss of power. Raises Fault 500."""
@@ -376,6 +386,10 @@ class Shares:
         with suppress(OSError, Fault):
             self._remove_trash()
 
+    def is_fixed(self, share: Share) -> bool:
+        """Whether nothing can be changed in a share."""
+        return share.read_only or bool(self.state.damage)
+
     def resolve(self, path: Path) -> Place | None:
         """The place of a path, or None above and beside the shares."""
         if "" in self.all:
@@ -385,11 +399,7 @@ class Shares:
 
     def find(self, key: Path) -> Place | None:
         """The place of a path of the state, or None where no share holds it."""
-        for share in self.all.values():
-            base = share.base
-            if key[: len(base)] == base:
-                return Place(share, (*share.prefix, *key[len(base) :]))
-        return None
+        return holding(self.all.values(), key)
 
     def is_above(self, path: Path) -> bool:
         """Whether a path is the collection of the shares."""

@@ -2,8 +2,15 @@
 
 from collections.abc import Callable
 
-from davserver.commands import check, serve
-from davserver.config import Settings
+from davserver.commands import backup, check, export, import_, serve
 
-TABLE: dict[str, Callable[[Settings], int]] = {"check": check.run, "serve": serve.run}
-"""`serve` is what `davserver` does without a sub-command."""
+TABLE: dict[str, Callable[..., int]] = {
+    "backup": backup.run,
+    "check": check.run,
+    "export": export.run,
+    "import": import_.run,
+    "serve": serve.run,
+}
+"""Each is called with the settings, and with its own flags by name (`options.FLAGS`). `serve` is
+what `davserver` does without a sub-command.
+"""

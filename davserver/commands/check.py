@@ -1,13 +1,65 @@
-"""`davserver check`: says what is wrong with a configuration, or what it comes to."""
+"""`davserver check`: says what is wrong with a configuration, or what it comes to; and whether the
+state and the served trees fit together.
+"""
 
 import json
 
+from davserver import opening
+from davserver.commands.repair import mend
+from davserver.commands.report import Report
 from davserver.config import Settings, shown
 from davserver.options import OPTIONS
+from davserver.share.examination import Finding, examine, lasting
+from davserver.shares import PAUSE
+
+SECONDS = 0.3
+"""Between two looks."""
 
 
-def run(settings: Settings) -> int:
-    """Print the effective settings as TOML, with where each comes from."""
+def run(settings: Settings, repair: bool = False) -> int:
+    """Print the effective settings as TOML, with where each comes from; behind them, as comments,
+    what was found out about the file systems, the state and the trees. Gives 1 where something is
+    wrong with these. Raises ConfigError.
+    """
+    told = Report()
+    file = opening.state_file(settings)
+    opening.require_local(file)
+    try:
+        told.grounds(opening.survey(settings, file), settings.durability)
+    except OSError as error:
+        told.wrong(f"the mounted file systems cannot be listed: {error.strerror}")
+    try:
+        if repair and file.exists():
+            mend(settings, told)
+        else:
+            _look(settings, told)
+    except FileNotFoundError:
+        told.say(f"state: {shown(file)} is not there yet; the first start makes it")
+    _print_settings(settings)
+    print(told.text(), end="")
+    return 1 if told.is_wrong else 0
+
+
+def _look(settings: Settings, told: Report) -> None:
+    """Tell what is wrong, and change nothing."""
+    with opening.inspected(settings) as (shares, state):
+        told.state(state)
+        if state.damage:
+            # Without its rows nobody knows what else is needed.
+            return
+        found = examine(shares, state.rows, state.is_orphan)
+    if found and state.owners:
+        found = lasting(lambda: _again(settings), lambda: PAUSE(SECONDS))
+    told.findings(found, is_served=bool(state.owners))
+
+
+def _again(settings: Settings) -> list[Finding]:
+    with opening.inspected(settings) as (shares, state):
+        return examine(shares, state.rows, state.is_orphan)
+
+
+def _print_settings(settings: Settings) -> None:
+    """The settings as TOML, which can be given back as a configuration."""
     for option in OPTIONS:
         value = getattr(settings, option.key)
         source = settings.sources[option.key]
@@ -23,7 +75,6 @@ def run(settings: Settings) -> int:
             print(f"\n[shares.{_text(share.name)}]")
             print(f"path = {_text(share.path)}")
             print(f"read_only = {_toml('bool', share.read_only or settings.read_only)}")
-    return 0
 
 
 def _toml(kind: str, value: object) -> str:

@@ -46,7 +46,8 @@ def run(settings: Settings) -> int:
                 f"{settings.host}:{settings.port}: cannot listen there: {_reason(error)}. "
                 "Is another server running? --port 0 finds a free port."
             ) from error
-        _recover(shares, state.file)
+        _survey(settings, state.file)
+        _recover(shares)
         upkeep = Upkeep(shares)
         try:
             upkeep.start()
@@ -61,15 +62,23 @@ def run(settings: Settings) -> int:
     return 0 if stopped else 1
 
 
-def _recover(shares: Shares, file: Path) -> None:
-    """Finish what was under way when a server ended, and say what cannot be promised."""
+def _survey(settings: Settings, file: Path) -> None:
+    """Say what the file systems can do, and which of them cannot keep what is promised."""
+    try:
+        grounds = opening.survey(settings, file, tidy=True)
+    except OSError as error:
+        log.error("cannot look at the file systems: %r", error)
+        return
+    for ground in grounds:
+        how = ground.features.denied or ground.features.strategy()
+        log.info("%s (%s): %s", shown(ground.mount.point), ground.mount.type, how)
+        if ground.breach and settings.durability == "sync":
+            log.warning("%s", ground.warning)
+
+
+def _recover(shares: Shares) -> None:
+    """Finish what was under way when a server ended."""
     if shares.state.damage:
-        log.error(
-            "%s is %s: everything can be read, nothing can be changed. "
-            "davserver check says what to do.",
-            shown(file),
-            shares.state.damage,
-        )
         return
     try:
         shares.recover()

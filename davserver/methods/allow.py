@@ -52,7 +52,7 @@ def at(request: Request, shares: Shares) -> str:
     except Fault:
         return ", ".join(READ)
     facts = place.share.tree.look(place.local)
-    if place.share.read_only:
+    if shares.is_fixed(place.share):
         return ", ".join(READ if facts is not None else READ[:1])
     if facts is None:
         return ", ".join(CREATE)

@@ -20,7 +20,7 @@ def run(request: Request, shares: Shares) -> Answer:
 
     met = shares.all.values() if place is None else [place.share]
     # Finder mounts what lacks class 2 read-only, which is what this is.
-    classes = "1, 3" if all(share.read_only for share in met) else "1, 2, 3"
+    classes = "1, 3" if all(map(shares.is_fixed, met)) else "1, 2, 3"
     methods = ", ".join(allow.KNOWN) if request.target is None else allow.at(request, shares)
 
     return Answer(

@@ -95,7 +95,7 @@ class _Listing:
         setting = Setting(
             self._base(place.path),
             self._lockdiscovery(covering),
-            "" if place.share.read_only else SUPPORTEDLOCK,
+            "" if self._shares.is_fixed(place.share) else SUPPORTEDLOCK,
             self._quota(place) if wants_quota else ("", ""),
             {name: stored} if stored else {},
         )
@@ -110,7 +110,7 @@ class _Listing:
         setting = Setting(
             paths.href(place.path, True, self._shares.prefix),
             self._lockdiscovery(inherited),
-            "" if place.share.read_only else SUPPORTEDLOCK,
+            "" if self._shares.is_fixed(place.share) else SUPPORTEDLOCK,
             self._quota(place) if self._form.wants_quota else ("", ""),
             self._stored(place),
             {name: self._lockdiscovery([*inherited, *locks]) for name, locks in own.items()},

@@ -156,6 +156,17 @@ def read_standalone(xml: str) -> Element:
     return read(f'<D:value xmlns:D="{DAV}">{xml}</D:value>'.encode())[0]
 
 
+def read_only(xml: str) -> Element:
+    """The one element that a text from elsewhere is. Raises Fault 400."""
+    try:
+        root = read(f'<D:value xmlns:D="{DAV}">{xml}</D:value>'.encode())
+    except UnicodeEncodeError as error:
+        raise faults.bad_document("This is no text.") from error
+    if len(root) != 1 or (root.text or "").strip() or (root[0].tail or "").strip():
+        raise faults.bad_document("This is not one element.")
+    return root[0]
+
+
 def read(body: bytes) -> Element:
     """Parse a document that this server may have written. Raises Fault 400 or 413."""
     parser = etree.XMLParser(

@@ -5,8 +5,8 @@ the state, and what may be done there; `recovery` finishes what a section could 
 question is asked of both: of a view early, to refuse cheaply, of the section where it counts.
 """
 
-from davserver.share.place import Place, Resolve, Share
+from davserver.share.place import Place, Resolve, Share, holding
 from davserver.share.section import Section
 from davserver.share.view import View
 
-__all__ = ["Place", "Resolve", "Section", "Share", "View"]
+__all__ = ["Place", "Resolve", "Section", "Share", "View", "holding"]

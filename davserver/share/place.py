@@ -1,6 +1,6 @@
 """Where things are: a `Share` is a tree under a name, a `Place` a path in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from davserver.protocol.paths import Path
@@ -57,6 +57,15 @@ class Place:
     def directory(self) -> Directory:
         """The open directory that holds it. Raises OSError."""
         return self.share.tree.directory(self.local[:-1])
+
+
+def holding(shares: Iterable[Share], key: Path) -> Place | None:
+    """The place of a path of the state, or None where no share holds it."""
+    for share in shares:
+        base = share.base
+        if key[: len(base)] == base:
+            return Place(share, (*share.prefix, *key[len(base) :]))
+    return None
 
 
 Resolve = Callable[[Path], Place | None]

@@ -44,7 +44,7 @@ def _move(section: Section, intent: Intent) -> bool:
         if intent.moved.is_of(here):
             section.rename_same(source, target)
         elif intent.replaced.is_of(here) and intent.aside:
-            section.put_aside(intent, source)
+            intent = section.put_aside(intent, source)
         return section.finish(intent)
     if _is_displaced(section, intent, intent.source):
         _bring(section, intent.source, intent.target)
@@ -67,7 +67,7 @@ def _carry(section: Section, intent: Intent) -> bool:
             return _drop(section, intent)
         _bring(section, intent.staged, intent.target)
     if intent.left.is_of(_at(section, intent.source)):
-        section.leave(intent, _place(section, intent.source))
+        intent = section.leave(intent, _place(section, intent.source))
     return section.finish(intent)
 
 
@@ -107,8 +107,10 @@ def _walk(section: Section, intent: Intent) -> bool:
 
 def _stage(section: Section, intent: Intent) -> bool:
     _place(section, intent.source)
+    has_arrived = intent.moved.is_of(_at(section, intent.target))
     section.discard_later(intent.source)
-    return _drop(section, intent)
+    _drop(section, intent)
+    return has_arrived
 
 
 def _keep(section: Section, intent: Intent) -> bool:

@@ -59,6 +59,8 @@ class Section(View):
         """Let finished content take the place of a file, whose dead properties and locks stay."""
         if self.writer.has_rows(place.key, below=False):
             self.writer.restamp(place.key, upload.stamp())
+            # Before the content: that cannot be taken back.
+            self.writer.commit()
         directory = self.names.changing(place)
         way = self.names.way(place)
         if upload.name is not None or way is not None:
@@ -66,10 +68,10 @@ class Section(View):
                 upload.replace(directory, place.name, way)
                 return
             except OSError as error:
-                if error.errno != errno.EXDEV:
+                if error.errno not in (errno.EXDEV, errno.ENOENT):
                     raise
         own = names.beside(place)
-        intent = self._intend(Intent(Operation.STAGE, own.key))
+        intent = self._intend(Intent(Operation.STAGE, own.key, place.key, moved=upload.stamp()))
         upload.enter(own.name)
         directory.replace(own.name, directory, place.name)
         self.writer.remove_intent(intent.id)
@@ -168,18 +170,18 @@ class Section(View):
         self.writer.commit()
         intent = self._arrive(intent, staged, place)
         try:
-            self.leave(intent, source)
+            intent = self.leave(intent, source)
         except OSError:
             self._arrive_back(intent, staged, place)
             raise
         self.finish(intent)
 
-    def leave(self, intent: Intent, source: Place) -> None:
-        """Remove what a CARRY leaves behind."""
+    def leave(self, intent: Intent, source: Place) -> Intent:
+        """Remove what a CARRY leaves behind. Gives the intent as it is then."""
         if resources.is_collection(self.names.at(source).stat(source.name)):
-            self.put_aside(intent, source)
-        else:
-            self.names.changing(source).remove_file(source.name)
+            return self.put_aside(intent, source)
+        self.names.changing(source).remove_file(source.name)
+        return intent
 
     def put_aside(self, intent: Intent, place: Place) -> Intent:
         """Rename a collection to where it is discarded from. Gives the intent as it is then."""
@@ -231,6 +233,8 @@ class Section(View):
             self.names.changing(source).replace(
                 source.name, self.names.changing(target), target.name
             )
+        if resources.is_collection(facts):
+            self.writer.move_discards(source.key, target.key)
         if intent.id:
             self.finish(intent)
 
@@ -298,8 +302,6 @@ class Section(View):
                     new_time=self._wanted_time(times[-1]),
                 )
             )
-        if not Stamp(kind=self.writer.properties(place.key).kind).fits(facts):
-            self.writer.remove_properties(place.key)
         for change in changes:
             if change.name == LAST_MODIFIED:
                 continue
@@ -337,12 +339,20 @@ class Section(View):
         return True
 
     def discard_later(self, key: Path) -> None:
-        """Keep in mind what has a reserved name and is needed no longer, if it is there: what is
-        in the trash need not be.
+        """Put what has a reserved name and is needed no longer, if it is there, into the trash.
+        Where that cannot be, it is kept in mind.
         """
         place = self.find(key) if key else None
         if place is None or names.is_in_trash(place) or self.names.stamp(place) is None:
             return
+        aside = names.in_trash(place)
+        if aside is not None:
+            try:
+                self._rename_aside(place, aside)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EXDEV, errno.ENOENT):
+                    raise
         self.writer.add_intent(Intent(Operation.DISCARD, key, lasts=True))
 
     def _make_way(self, place: Place) -> None:
@@ -439,6 +449,7 @@ def _forget_replaced(writer: Writer, intent: Intent) -> None:
     """A lock on the place itself stays, where something was there to be locked."""
     writer.remove_properties(intent.target)
     writer.remove_locks(intent.target, at=intent.replaced == UNKNOWN)
+    writer.restamp(intent.target, intent.moved, intent.replaced.kind)
 
 
 def _moved(writer: Writer, intent: Intent) -> None:

@@ -36,7 +36,9 @@ class Operation(StrEnum):
     WALK = "walk"
     """``source`` goes member by member, to ``target`` if there is one."""
     STAGE = "stage"
-    """What has the reserved name ``source`` is on its way to another name."""
+    """What has the reserved name ``source`` is on its way to another name, if it is known to
+    ``target``.
+    """
     DISCARD = "discard"
     """What has the reserved name ``source`` is needed no longer."""
 
@@ -142,16 +144,23 @@ class Writer(Reader, Protocol):
         """Let all locks at and below a path follow it to another."""
 
     def copy_properties(self, source: Path, target: Path, stamp: Stamp = UNKNOWN) -> None:
-        """Copy the dead properties of one resource to another, with this stamp, that has none."""
+        """Copy the dead properties of one resource to another, with this stamp, that has none.
+        Those of another kind of resource, which has vanished from there, are left out.
+        """
 
-    def restamp(self, path: Path, stamp: Stamp) -> None:
-        """The rows of a path are now those of another resource."""
+    def restamp(self, path: Path, stamp: Stamp, was: int = 0) -> None:
+        """The rows of a path are now those of another resource, of the same kind or of one that
+        ``was``. Those of any other kind, which has vanished from there, are gone.
+        """
 
     def add_intent(self, intent: Intent) -> Intent:
         """Keep an intent of this process. Gives it with its number."""
 
     def change_intent(self, intent: Intent) -> None:
         """Keep what is now known of an intent."""
+
+    def move_discards(self, source: Path, target: Path) -> None:
+        """Let what is to be discarded below a path follow it to another."""
 
     def remove_intent(self, number: int) -> None:
         """Forget an intent."""
@@ -163,7 +172,9 @@ class Writer(Reader, Protocol):
         """Whether an intent is somebody else's to finish: its owner is dead or has failed."""
 
     def attempt(self) -> AbstractContextManager[None]:
-        """Changes within are taken back where an exception leaves it."""
+        """Changes within, since the last `commit`, are taken back where an exception leaves it.
+        Attempts are not nested.
+        """
 
 
 Settle = Callable[[Writer], None]

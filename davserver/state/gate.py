@@ -56,8 +56,8 @@ class Gate:
         _lock(gate, fcntl.F_WRLCK, _TICKET)
         try:
             held = os.pread(gate, _NUMBER.size, 0)
-            number = _NUMBER.unpack(held)[0] if len(held) == _NUMBER.size else 0
-            place: int = _FIRST_PLACE + number % (1 << 60)
+            number = _NUMBER.unpack(held)[0] % (1 << 60) if len(held) == _NUMBER.size else 0
+            place: int = _FIRST_PLACE + number
             _lock(gate, fcntl.F_WRLCK, place)
             # Where the disk is full the order suffers, not the exclusion.
             with suppress(OSError):

@@ -146,6 +146,7 @@ class WritableRows(Rows):
         self._owners = owners
         self.has_intended = False
         """Whether an intent has been kept, so that a failure leaves something to settle."""
+        self._is_trying = False
 
     def add_lock(self, lock: Lock) -> None:
         self._run(
@@ -197,14 +198,18 @@ class WritableRows(Rows):
 
     def copy_properties(self, source: Path, target: Path, stamp: Stamp = UNKNOWN) -> None:
         self._run(
-            f"INSERT INTO property SELECT ?, ?, property, value, ?, ?, ? FROM property WHERE {_AT}",
+            "INSERT INTO property SELECT ?, ?, property, value, ?, ?, ? FROM property"
+            f" WHERE {_AT} AND (? IN (0, kind) OR kind = 0)",
             *keys.place(target),
             *_stamp(stamp),
             *keys.place(source),
+            stamp.kind,
         )
 
-    def restamp(self, path: Path, stamp: Stamp) -> None:
+    def restamp(self, path: Path, stamp: Stamp, was: int = 0) -> None:
         for table in ("lock", "property"):
+            query = f"DELETE FROM {table} WHERE {_AT} AND kind NOT IN (0, ?)"
+            self._run(query, *keys.place(path), was or stamp.kind)
             query = f"UPDATE {table} SET inode = ?, born = ?, kind = ? WHERE {_AT}"
             self._run(query, *_stamp(stamp), *keys.place(path))
 
@@ -222,6 +227,17 @@ class WritableRows(Rows):
         query = f"UPDATE intent SET ({_INTENT}) = ({', '.join('?' * 13)}) WHERE id = ?"
         self._run(query, *_values(intent), intent.id)
 
+    def move_discards(self, source: Path, target: Path) -> None:
+        _, *bounds = keys.below(source)
+        self._run(
+            "UPDATE intent SET source = CAST(? || substr(source, ?) AS BLOB)"
+            " WHERE operation = ? AND source >= ? AND source < ?",
+            keys.key(target),
+            len(keys.key(source)) + 1,
+            Operation.DISCARD.value,
+            *bounds,
+        )
+
     def remove_intent(self, number: int) -> None:
         self._run("DELETE FROM intent WHERE id = ?", number)
 
@@ -229,6 +245,8 @@ class WritableRows(Rows):
         with self._translated():
             self._connection.execute("COMMIT")
             self._connection.execute("BEGIN IMMEDIATE")
+            if self._is_trying:
+                self._connection.execute("SAVEPOINT attempt")
 
     def is_orphan(self, intent: Intent) -> bool:
         return not intent.lasts or not self._owners.is_alive(intent.owner)
@@ -243,12 +261,15 @@ class WritableRows(Rows):
     @contextmanager
     def attempt(self) -> Iterator[None]:
         self._run("SAVEPOINT attempt")
+        self._is_trying = True
         try:
             yield
         except BaseException:
             self._run("ROLLBACK TO attempt")
             self._run("RELEASE attempt")
             raise
+        finally:
+            self._is_trying = False
         self._run("RELEASE attempt")
 
     def _move(self, table: str, source: Path, target: Path) -> None:

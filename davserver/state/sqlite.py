@@ -4,49 +4,26 @@ The writer is whoever holds the gate beside the file; SQLite's own busy time-out
 and counts only for programs that are not ours.
 """
 
-import errno
+import logging
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from importlib import resources
+from contextlib import contextmanager, suppress
 from pathlib import Path as FilePath
 
 from davserver.protocol import faults
-from davserver.state import Settle
+from davserver.state import Settle, copying, errors, schema
 from davserver.state.gate import Gate
 from davserver.state.owners import Owners
 from davserver.state.rows import Spared, WritableRows
 
-VERSION = 2
-"""The schema that this server reads and writes; `migrations/N.sql` makes N from N - 1."""
-
-APPLICATION = 0x64617673
-"""What marks a database as ours (`PRAGMA application_id`)."""
+log = logging.getLogger("davserver.storage")
 
 BUSY_SECONDS = 10.0
 
-_ERRNO = {
-    sqlite3.SQLITE_FULL: errno.ENOSPC,
-    sqlite3.SQLITE_READONLY: errno.EROFS,
-    sqlite3.SQLITE_IOERR: errno.EIO,
-    sqlite3.SQLITE_CANTOPEN: errno.EMFILE,
-    sqlite3.SQLITE_NOMEM: errno.ENOMEM,
-}
-_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_DAMAGED = {
-    sqlite3.SQLITE_CORRUPT: "damaged",
-    sqlite3.SQLITE_NOTADB: "damaged beyond recognition",
-}
-
-
 _NOTHING = sqlite3.connect(":memory:", check_same_thread=False)
 """What a damaged store is read by."""
-
-
-class UnknownSchema(Exception):
-    """The file is a store of a newer version, or a database of another program."""
 
 
 class SqliteState:
@@ -55,7 +32,7 @@ class SqliteState:
     With ``durable`` a commit survives a loss of power, without it a kill. A store that is damaged
     opens all the same, for reading: see ``damage``.
 
-    Raises OSError where it cannot be made, UnknownSchema where it cannot be understood.
+    Raises OSError where it cannot be made, `schema.UnknownSchema` where it cannot be understood.
     """
 
     def __init__(self, file: FilePath, *, durable: bool = True) -> None:
@@ -127,25 +104,8 @@ class SqliteState:
 
     def backup(self, file: FilePath) -> None:
         """Copy the store to a new file while it is in use. Raises OSError."""
-        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
-        descriptor = os.open(file, flags, 0o600)
-        try:
-            with self._translated(), closing(sqlite3.connect(file)) as target:
-                self._connection().backup(target)
-            os.fsync(descriptor)
-        except BaseException:
-            file.unlink()
-            raise
-        finally:
-            os.close(descriptor)
-
-    def complaints(self) -> list[str]:
-        """What a whole examination of the database finds wrong. Raises OSError."""
-        if self._damage:
-            return [self._damage]
         with self._translated():
-            rows = self._connection().execute("PRAGMA integrity_check(20)").fetchall()
-        return [line for (line,) in rows if line != "ok"]
+            copying.copy(self._connection(), file)
 
     @contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
@@ -173,26 +133,16 @@ class SqliteState:
 
     def _prepare(self) -> None:
         connection = self._connection()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        is_empty = not connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
-        if not is_empty and application != APPLICATION:
-            raise UnknownSchema("it is a database of another program")
-        if version > VERSION:
-            raise UnknownSchema(
-                f"it was written by a newer davserver (schema {version}, this one knows "
-                f"{VERSION}): start that one, or take what it exports into a new file with "
-                "davserver import"
-            )
+        version = schema.version(connection)
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
-            self._damage = "damaged"
+            self._note("damaged")
             return
         connection.execute("PRAGMA journal_mode = WAL")
-        if version < VERSION:
-            if not is_empty:
+        if version < schema.VERSION:
+            if version:
                 self._keep_copy(version)
-            self._migrate(connection, 0 if is_empty else version)
+            schema.migrate(connection, version)
 
     def _keep_copy(self, version: int) -> None:
         """A store is migrated only when a copy of it is safe."""
@@ -200,33 +150,22 @@ class SqliteState:
         with suppress(FileExistsError):
             self.backup(copy)
 
-    def _migrate(self, connection: sqlite3.Connection, version: int) -> None:
-        scripts = resources.files(__package__) / "migrations"
-        steps = [
-            (scripts / f"{number}.sql").read_text("utf-8")
-            for number in range(version + 1, VERSION + 1)
-        ]
-        try:
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {''.join(steps)} PRAGMA user_version = {VERSION};"
-                f"PRAGMA application_id = {APPLICATION}; COMMIT;"
-            )
-        except BaseException:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            raise
-
     @contextmanager
     def _translated(self) -> Iterator[None]:
         """SQLite's errors in the words of the operating system, or as a Fault."""
         try:
             yield
         except sqlite3.DatabaseError as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code in _BUSY:
-                raise faults.busy() from error
-            if code in _DAMAGED:
-                self._damage = _DAMAGED[code]
-                raise faults.damaged_state(self._damage) from error
-            number = _ERRNO.get(code, errno.EIO)
-            raise OSError(number, os.strerror(number)) from error
+            self._note(errors.damage(error))
+            raise errors.translated(error) from error
+
+    def _note(self, damage: str) -> None:
+        """From now on nothing of it is read or written."""
+        if damage and not self._damage:
+            self._damage = damage
+            log.error(
+                "%s is %s: everything can be read, nothing can be changed. "
+                "davserver check says what to do.",
+                os.fsencode(self.file).decode("utf-8", "replace"),
+                damage,
+            )

@@ -23,7 +23,7 @@ def fill(target: int, source: Opened) -> None:
     Raises OSError.
     """
     if source.facts.st_size > _SMALL:
-        for way in (_clone, _copy_range, _send):
+        for way in (clone, _copy_range, _send):
             try:
                 way(source.fd, target)
                 return
@@ -74,7 +74,8 @@ def write(target: int, data: bytes) -> None:
         written += os.write(target, memoryview(data)[written:])
 
 
-def _clone(source: int, target: int) -> None:
+def clone(source: int, target: int) -> None:
+    """Let an open file share the blocks of another. Raises OSError."""
     fcntl.ioctl(target, _FICLONE, source)
 
 

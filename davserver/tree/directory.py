@@ -130,6 +130,10 @@ class Directory(Closing):
         """Rename; EEXIST where the new name is taken."""
         _renameat2(self.fd, name, to.fd, new, _RENAME_NOREPLACE)
 
+    def rename_strictly(self, name: str, to: "Directory", new: str) -> None:
+        """Rename where the kernel itself keeps a new name from being taken; else EINVAL."""
+        _renameat2(self.fd, name, to.fd, new, _RENAME_NOREPLACE, looks=False)
+
     def replace(self, name: str, to: "Directory", new: str) -> None:
         """Rename; a file in the way is replaced in the same instant."""
         os.rename(name, new, src_dir_fd=self.fd, dst_dir_fd=to.fd)
@@ -166,12 +170,14 @@ def own_name(mark: str = "") -> str:
     return f"{RESERVED_PREFIX}{mark}{secrets.token_hex(8)}"
 
 
-def _renameat2(source: int, name: str, target: int, new: str, flags: int) -> None:
+def _renameat2(
+    source: int, name: str, target: int, new: str, flags: int, *, looks: bool = True
+) -> None:
     while _libc.renameat2(source, os.fsencode(name), target, os.fsencode(new), flags):
         number = ctypes.get_errno()
         if number == errno.EINTR:
             continue
-        if number == errno.EINVAL and flags == _RENAME_NOREPLACE:
+        if number == errno.EINVAL and flags == _RENAME_NOREPLACE and looks:
             _rename_by_look(source, name, target, new)
             return
         raise OSError(number, os.strerror(number))

@@ -7,10 +7,14 @@ from pathlib import PurePath
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A mount ``point`` and the ``type`` of what is mounted there, as in ext4."""
+    """A mount ``point`` and the ``type`` of what is mounted there, as in ext4. ``options`` are
+    those of the mount and of the file system, ``device`` its number as in 8:1.
+    """
 
     point: PurePath
     type: str
+    options: tuple[str, ...] = ()
+    device: str = ""
 
 
 def table() -> list[Mount]:
@@ -18,9 +22,12 @@ def table() -> list[Mount]:
     found = []
     with open("/proc/self/mountinfo", "rb") as lines:
         for line in lines:
-            fields, _, rest = line.partition(b" - ")
-            point = os.fsdecode(_unescape(fields.split(b" ")[4]))
-            found.append(Mount(PurePath(point), rest.split(b" ")[0].decode()))
+            mounted, _, rest = line.partition(b" - ")
+            _, _, device, _, point, own, *_ = mounted.split(b" ")
+            kind, *_, general = rest.rstrip(b"\n").split(b" ")
+            options = tuple(os.fsdecode(_unescape(own + b"," + general)).split(","))
+            where = PurePath(os.fsdecode(_unescape(point)))
+            found.append(Mount(where, kind.decode(), options, device.decode()))
     return found
 
 

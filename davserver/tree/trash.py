@@ -21,6 +21,8 @@ _CANNOT = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EMLINK}
 )
 """Why a root cannot hold a trash."""
+_NONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV})
+"""Why what has its name is no trash."""
 
 
 class Opens(Protocol):
@@ -41,7 +43,7 @@ def opened(tree: Opens, root: Directory) -> Directory | None:
                 os.mkdir(NAME, 0o700, dir_fd=root.fd)
             return tree.directory((NAME,), beneath=root)
     except OSError as error:
-        if error.errno in (*_CANNOT, errno.EXDEV, errno.ENOTDIR, errno.ELOOP):
+        if error.errno in (*_CANNOT, *_NONE):
             return None
         raise
 
@@ -53,8 +55,10 @@ def names(tree: Opens, *, work: bool = False) -> list[str]:
     try:
         with tree.directory((NAME,)) as directory:
             found = [name for name, _ in directory.kinds()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    except OSError as error:
+        if error.errno in _NONE:
+            return []
+        raise
     return [name for name in found if name.startswith(RESERVED_PREFIX + WORK) == work]
 
 

@@ -159,16 +159,34 @@ class Tree:
         self, path: Path, *, reading: bool = False, beneath: Directory | None = None
     ) -> Directory:
         """Open a directory. Links on the way are followed for ``reading`` alone. With ``beneath``
-        the path begins at that directory, and crosses no mount point.
+        the path begins at that directory, and crosses no mount point: it is one to be emptied,
+        which its mode does not keep its owner from.
         """
         if beneath is not None:
-            return Directory(self._reach(beneath.fd, path, follow=False, mounts=False))
+            return Directory(self._take(beneath.fd, path))
         follow = reading and self.follow
         descriptor = self._reach(self._root, path, follow=follow)
         if follow and self._is_hidden(descriptor):
             os.close(descriptor)
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return Directory(descriptor)
+
+    def _take(self, base: int, path: Path) -> int:
+        """Open a directory that is to be emptied."""
+        try:
+            found = self._reach(base, path, follow=False, mounts=False)
+        except PermissionError:
+            flags = os.O_PATH | os.O_DIRECTORY
+            closed = self._open(base, path, flags, follow=False, mounts=False)
+            try:
+                os.chmod(f"/proc/self/fd/{closed}", stat.S_IRWXU)
+            finally:
+                os.close(closed)
+            found = self._reach(base, path, follow=False, mounts=False)
+        if os.fstat(found).st_mode & stat.S_IRWXU != stat.S_IRWXU:
+            with suppress(OSError):
+                os.fchmod(found, stat.S_IRWXU)
+        return found
 
     def _reach(self, base: int, path: Path, *, follow: bool, mounts: bool = True) -> int:
         """Open a directory however long its path is: a tree that grows under a reserved name of
@@ -247,7 +265,7 @@ class Tree:
         try:
             with self.directory(path[:-1]) as parent:
                 return trash.discard(self, parent, path[-1])
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             return [error]

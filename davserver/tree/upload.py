@@ -108,7 +108,7 @@ class Upload(Closing):
 
     def replace(self, directory: Directory, name: str, way: Directory | None = None) -> None:
         """Let it take the place of a file, in one instant. A file without a name gets one for that
-        moment, in the directory ``way`` if there is one.
+        moment, in the directory ``way`` if there is one: EXDEV where that cannot be.
         """
         if self._name is None:
             self._replace_by_way_of(way or self._directory, directory, name)
@@ -147,13 +147,7 @@ class Upload(Closing):
 
     def _replace_by_way_of(self, way: Directory, directory: Directory, name: str) -> None:
         own = own_name(WORK)
-        try:
-            self._link(way, own)
-        except OSError as error:
-            if way is self._directory or error.errno not in (errno.EXDEV, errno.ENOENT):
-                raise
-            way = self._directory
-            self._link(way, own)
+        self._link(way, own)
         try:
             way.replace(own, directory, name)
         except BaseException:

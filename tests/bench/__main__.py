@@ -25,11 +25,11 @@ from tests.bench.workloads import Workload
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print. 0: done; 1: our server answered wrongly or, with --goals, missed one."""
     options = parsed(arguments)
-    ours = peers.ours(shlex.split(options.options))
+    # No peer waits for the disk; what is given here comes later and wins.
+    given = [*peers.RENAME, *shlex.split(options.options)]
+    ours = peers.ours(given)
     beside = [peers.PEERS[name] for name in options.peers]
-    settings = f"seed {options.seed}, scale {options.scale:g}"
-    if options.options:
-        settings += f", davserver {options.options}"
+    settings = f"seed {options.seed}, scale {options.scale:g}, davserver {shlex.join(given)}"
 
     rows: list[Row] = []
     with ground.prepared(options.image_dir, image=not options.plain) as served:
@@ -59,6 +59,8 @@ def measured(
 ) -> Iterator[Row]:
     """Compare ours with each peer under one workload, both started anew for each comparison."""
     for peer in beside:
+        if peer.only and workload.name not in peer.only:
+            continue
         if why := peer.missing() or peer.lacks.get(workload.name, ""):
             yield Row(workload.name, workload.title, peer.name, None, f"skipped: {why}")
             continue

@@ -6,6 +6,7 @@ are judged after it has stopped. It talks to 127.0.0.1 alone and knows nothing o
 
 import socket
 import time
+import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -116,6 +117,11 @@ class Client:
             # The head's own line end opens the pattern where the first chunk is the last.
             if head.chunked and self._buffer.endswith(LAST_CHUNK, head.size - 2, filled):
                 return head, filled
+
+
+def href(path: str) -> str:
+    """A path below the root as the path of a URL."""
+    return "/" + urllib.parse.quote(path)
 
 
 def parse_head(buffer: bytearray) -> Head:

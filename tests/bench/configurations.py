@@ -22,6 +22,7 @@ LoadModule dav_fs_module {modules}/mod_dav_fs.so
 TypesConfig /etc/mime.types
 EnableSendfile On
 KeepAlive On
+MaxKeepAliveRequests 0
 DocumentRoot "{root}"
 DavLockDB "{home}/locks"
 <Directory "{root}">
@@ -44,6 +45,7 @@ http {{
     access_log off;
     sendfile on;
     tcp_nopush off;
+    keepalive_requests 1000000;
     client_max_body_size 0;
     client_body_temp_path {home}/bodies;
     proxy_temp_path {home}/proxy;

@@ -3,13 +3,14 @@
 import contextlib
 import os
 import threading
+import urllib.parse
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
 from tests.bench import ground, workloads
-from tests.bench.client import HOST
+from tests.bench.client import HOST, href
 from tests.bench.peers import Server
 
 DEAD = f'<colour xmlns="urn:davserver:bench">{workloads.DEAD_TEXT}</colour>'
@@ -23,14 +24,18 @@ RESPONSE = (
 
 Told = dict[str, int | None]
 Bend = Callable[[Told], Told]
+Keep = Callable[[bytes], bytes | None]
 
 
 class Teller(BaseHTTPRequestHandler):
-    """Lists what lies below the root, bent by ``bend``, and claims success for all else."""
+    """Lists what lies below the root, bent by ``bend``, stores what ``keep`` makes of a body, and
+    claims success for all else.
+    """
 
     protocol_version = "HTTP/1.1"
     root: ClassVar[Path]
     bend: ClassVar[Bend]
+    keep: ClassVar[Keep]
 
     def do_PROPFIND(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
@@ -40,7 +45,7 @@ class Teller(BaseHTTPRequestHandler):
             told = {path: size for path, size in told.items() if path.count("/") < 2}
         parts = (
             RESPONSE.format(
-                path=workloads.href(path)[1:],
+                path=href(path)[1:],
                 kind="<D:collection/>" if size is None else "",
                 size="" if size is None else size,
                 dead="" if size is None else DEAD,
@@ -57,6 +62,14 @@ class Teller(BaseHTTPRequestHandler):
             '<colour xmlns="urn:davserver:bench"/></D:prop>'
             "<D:status>HTTP/1.1 403 Forbidden</D:status></D:propstat></D:response></D:multistatus>",
         )
+
+    def do_PUT(self) -> None:
+        file = self.root / urllib.parse.unquote(self.path).lstrip("/")
+        status = 204 if file.exists() else 201
+        kept = type(self).keep(self.rfile.read(int(self.headers["Content-Length"])))
+        if kept is not None:
+            file.write_bytes(kept)
+        self.answer(status)
 
     def do_COPY(self) -> None:
         self.answer(201)
@@ -93,10 +106,30 @@ def renamed(told: Told) -> Told:
     return {**{each: told[each] for each in told if each != path}, path + "x": size}
 
 
+def all_of_it(body: bytes) -> bytes | None:
+    return body
+
+
+def nothing(body: bytes) -> bytes | None:
+    return None
+
+
+def cut_short(body: bytes) -> bytes | None:
+    return body[:-1]
+
+
+def altered(body: bytes) -> bytes | None:
+    return body[:-1] + bytes([body[-1] ^ 1])
+
+
 @contextlib.contextmanager
-def telling(root: Path, bend: Bend = whole) -> Iterator[Server]:
-    """A server in this process that answers as ``bend`` would have it."""
-    teller = type("Bent", (Teller,), {"root": root, "bend": staticmethod(bend)})
+def telling(root: Path, bend: Bend = whole, keep: Keep = all_of_it) -> Iterator[Server]:
+    """A server in this process that answers as ``bend`` and stores as ``keep`` would have it."""
+    teller = type(
+        "Bent",
+        (Teller,),
+        {"root": root, "bend": staticmethod(bend), "keep": staticmethod(keep)},
+    )
     with ThreadingHTTPServer((HOST, 0), teller) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -115,8 +148,10 @@ def saying(raw: bytes) -> Iterator[int]:
         def handle(self) -> None:
             while self.rfile.readline().strip():
                 pass
-            for number in range(len(raw)):
-                self.wfile.write(raw[number : number + 1])
+            # Whoever has heard enough hangs up.
+            with contextlib.suppress(ConnectionError):
+                for number in range(len(raw)):
+                    self.wfile.write(raw[number : number + 1])
 
     with ThreadingHTTPServer((HOST, 0), Raw) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import davserver
@@ -27,6 +27,7 @@ START, END = 30.0, 15.0
 PROGRAMS = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 # Debian's account for web servers: Apache refuses to serve as root.
 PLAIN_USER = "www-data"
+RENAME, SYNC = ("--durability", "rename"), ("--durability", "sync")
 NGINX_MODULE = Path("/usr/lib/nginx/modules/ngx_http_dav_ext_module.so")
 
 
@@ -48,7 +49,8 @@ class Server:
 class Peer:
     """A server that can be started over ``place/root``; ``missing`` says why not, if so.
 
-    ``lacks`` names the workloads that it cannot do, with the reason.
+    ``lacks`` names the workloads that it cannot do, with the reason; ``only`` those that it is
+    there for, where it is not there for all.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Peer:
     missing: Callable[[], str]
     serve: Callable[[Path], contextlib.AbstractContextManager[Server]]
     lacks: Mapping[str, str] = field(default_factory=dict)
+    only: frozenset[str] = frozenset()
 
 
 def ours(options: Sequence[str] = ()) -> Peer:
@@ -68,6 +71,23 @@ def ours(options: Sequence[str] = ()) -> Peer:
             yield Server("davserver", running.port, running.process.pid, place / "root")
 
     return Peer("davserver", lambda: f"davserver {davserver.__version__}", lambda: "", serve)
+
+
+@contextlib.contextmanager
+def durable(place: Path) -> Iterator[Server]:
+    """Our own server with the durability that no other has: its answer waits for the disk."""
+    with ours(SYNC).serve(place) as server:
+        yield replace(server, name="davserver-sync")
+
+
+@contextlib.contextmanager
+def wsgidav_by_default(place: Path) -> Iterator[Server]:
+    """Stock WsgiDAV as its command line runs it where nobody sets anything."""
+    port = free_port()
+    command: list[str | Path] = [program("wsgidav"), "--no-config", "--auth=anonymous"]
+    command += [f"--host={HOST}", f"--port={port}", f"--root={place / 'root'}"]
+    with launched(command, place, port) as pid:
+        yield Server("wsgidav-defaults", port, pid, place / "root")
 
 
 @contextlib.contextmanager
@@ -208,6 +228,20 @@ PEERS: Mapping[str, Peer] = {
             version("wsgidav", "--version", r"(\d+(?:\.\d+)+)"),
             absence("wsgidav", "WsgiDAV from PyPI"),
             wsgidav,
+        ),
+        Peer(
+            "wsgidav-defaults",
+            version("wsgidav", "--version", r"(\d+(?:\.\d+)+)"),
+            absence("wsgidav", "WsgiDAV from PyPI"),
+            wsgidav_by_default,
+            only=frozenset({"puts", "overputs"}),
+        ),
+        Peer(
+            "davserver-sync",
+            lambda: f"davserver {' '.join(SYNC)}",
+            lambda: "",
+            durable,
+            only=frozenset({"puts", "overputs", "copy", "delete", "move"}),
         ),
     )
 }

@@ -66,7 +66,9 @@ GOALS = (
     Goal("infinity", Measure.MEMORY, 40 * MEGA),
     Goal("copy", Measure.RATIO, 1, "apache"),
     Goal("delete", Measure.RATIO, 1, "apache"),
+    Goal("delete", Measure.SECONDS, 0.005),
     Goal("move", Measure.SECONDS, 0.005),
+    Goal("puts", Measure.RATIO, 3, "wsgidav-defaults"),
 )
 
 

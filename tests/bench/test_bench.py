@@ -10,31 +10,45 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import answers, ground, liars, measure, processes, report, workloads
+from tests.bench import (
+    answers,
+    changes,
+    crowd,
+    ground,
+    liars,
+    measure,
+    processes,
+    report,
+    workloads,
+)
 from tests.bench.__main__ import main
 from tests.bench.answers import Wrong
 from tests.bench.client import Client, Unanswered
-from tests.bench.liars import Bend
+from tests.bench.liars import Bend, Keep
 from tests.bench.measure import Comparison, Pair, Rejected, Sample
 from tests.bench.peers import Peer, Server
 
 SCALE = 0.005
 LISTINGS = ("allprop", "named", "dead", "infinity")
 CHANGES = ("copy", "delete", "move")
+PUTS = ("puts", "overputs")
+GET = b"GET / HTTP/1.1\r\n\r\n"
 
 
-def asked(name: str, root: Path, bend: Bend, *, thorough: bool) -> None:
-    """Put one workload to a bent server. Raises Wrong."""
+def asked(
+    name: str, root: Path, bend: Bend = liars.whole, keep: Keep = liars.all_of_it, *, thorough: bool
+) -> None:
+    """Put one workload to a server that lies. Raises Wrong."""
     workload = workloads.every(SCALE)[name]
     workload.lay(root, seed=7)
-    with liars.telling(root, bend) as server:
+    with liars.telling(root, bend, keep) as server:
         workload.ask(server, Client(), thorough=thorough)
 
 
 @pytest.mark.parametrize("thorough", [False, True])
 @pytest.mark.parametrize("name", LISTINGS)
 def test_a_whole_listing_counts(name: str, thorough: bool, tmp_path: Path) -> None:
-    asked(name, tmp_path, liars.whole, thorough=thorough)
+    asked(name, tmp_path, thorough=thorough)
 
 
 @pytest.mark.parametrize("thorough", [False, True])
@@ -54,7 +68,30 @@ def test_a_listing_of_other_things_is_rejected(name: str, bend: Bend, tmp_path: 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_that_is_only_claimed_is_rejected(name: str, tmp_path: Path) -> None:
     with pytest.raises(Wrong):
-        asked(name, tmp_path, liars.whole, thorough=False)
+        asked(name, tmp_path, thorough=False)
+
+
+@pytest.mark.parametrize("name", PUTS)
+def test_files_that_are_stored_count(name: str, tmp_path: Path) -> None:
+    asked(name, tmp_path, thorough=False)
+
+
+@pytest.mark.parametrize("keep", [liars.nothing, liars.cut_short, liars.altered])
+@pytest.mark.parametrize("name", PUTS)
+def test_files_that_are_only_claimed_are_rejected(name: str, keep: Keep, tmp_path: Path) -> None:
+    with pytest.raises(Wrong, match=r"members, not|stored other bytes"):
+        asked(name, tmp_path, keep=keep, thorough=False)
+
+
+def test_a_new_file_is_no_replaced_one(tmp_path: Path) -> None:
+    workload = workloads.every(SCALE)["overputs"]
+    workload.lay(tmp_path, seed=7)
+    next((tmp_path / "tree").iterdir()).unlink()
+    with (
+        liars.telling(tmp_path) as server,
+        pytest.raises(Wrong, match="answered 201, not 200 or 204"),
+    ):
+        workload.ask(server, Client(), thorough=False)
 
 
 def test_a_change_of_half_the_tree_is_rejected(tmp_path: Path) -> None:
@@ -62,12 +99,12 @@ def test_a_change_of_half_the_tree_is_rejected(tmp_path: Path) -> None:
     planted.lay(tmp_path, seed=7)
     before = ground.standing(tmp_path / "tree")
     shutil.copytree(tmp_path / "tree", tmp_path / "copy")
-    workloads.same(tmp_path / "copy", before)
+    changes.same(tmp_path / "copy", before)
 
     next((tmp_path / "copy").glob("*/*")).unlink()
 
     with pytest.raises(Wrong):
-        workloads.same(tmp_path / "copy", before)
+        changes.same(tmp_path / "copy", before)
 
 
 def test_a_property_refused_inside_a_207_is_rejected(tmp_path: Path) -> None:
@@ -112,6 +149,7 @@ def test_the_one_who_answered_wrongly_is_named(tmp_path: Path) -> None:
 def test_the_client_reads_an_answer(raw: bytes, body: bytes) -> None:
     with liars.saying(raw) as port:
         assert Client().send(port, "GET", "/").body == body
+        assert set(crowd.send(port, [GET] * 2, 2).statuses) <= {200, 204}
 
 
 @pytest.mark.parametrize(
@@ -125,8 +163,24 @@ def test_the_client_reads_an_answer(raw: bytes, body: bytes) -> None:
     ],
 )
 def test_the_client_takes_no_half_answer(raw: bytes) -> None:
-    with liars.saying(raw) as port, pytest.raises(Unanswered):
-        Client().send(port, "GET", "/")
+    with liars.saying(raw) as port:
+        with pytest.raises(Unanswered):
+            Client().send(port, "GET", "/")
+        with pytest.raises(Unanswered):
+            crowd.send(port, [GET], 2)
+
+
+def test_a_connection_that_is_closed_after_an_answer_is_opened_anew() -> None:
+    with liars.saying(b"HTTP/1.1 201 Created\r\nConnection: close\r\n\r\n") as port:
+        assert crowd.send(port, [GET] * 5, 2).statuses == [201] * 5
+
+
+def test_no_answer_is_longer_than_it_says() -> None:
+    with (
+        liars.saying(b"HTTP/1.1 204 No Content\r\n\r\nmore") as port,
+        pytest.raises(Unanswered, match="bytes of"),
+    ):
+        crowd.send(port, [GET] * 2, 1)
 
 
 def pair(ours: float, theirs: float, others: float = 0.0) -> Pair:

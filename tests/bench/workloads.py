@@ -4,16 +4,15 @@ A workload starts no server and holds no clock; ``measure`` drives it.
 """
 
 import random
-import shutil
-import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from tests.bench import answers, ground
-from tests.bench.answers import DAV, Expected, Wrong
-from tests.bench.client import HOST, Answer, Client
+from tests.bench.answers import DAV, Expected
+from tests.bench.changes import CONNECTIONS, Copying, Deleting, Moving, Putting
+from tests.bench.client import Answer, Client, href
 from tests.bench.peers import Server
 
 ALLPROP = b'<?xml version="1.0"?><D:propfind xmlns:D="DAV:"><D:allprop/></D:propfind>'
@@ -91,122 +90,6 @@ class Listing:
         return answer
 
 
-@dataclass(slots=True)
-class Copying:
-    """COPY of a tree to a name that is free."""
-
-    name: str
-    title: str
-    folders: int
-    files: int
-    _planted: dict[str, int | None] = field(default_factory=dict)
-
-    def lay(self, root: Path, seed: int) -> None:
-        self._planted = ground.plant(root / "tree", self.folders, self.files, random.Random(seed))
-
-    def arrange(self, server: Server, client: Client) -> None:
-        return
-
-    def ask(self, server: Server, client: Client, *, thorough: bool) -> Answer:
-        copy = server.root / "copy"
-        if copy.exists():
-            shutil.rmtree(copy)
-        ground.settle(server.root)
-        answer = client.send(server.port, "COPY", "/tree/", to(server, "/copy/"))
-        answers.status(answer, 201)
-        same(copy, self._planted)
-        same(server.root / "tree", self._planted)
-        if thorough:
-            for path, size in self._planted.items():
-                if (
-                    size
-                    and (copy / path).read_bytes() != (server.root / "tree" / path).read_bytes()
-                ):
-                    raise Wrong(f"copied other bytes to {path!r}")
-        return answer
-
-
-@dataclass(slots=True)
-class Deleting:
-    """DELETE of a tree that is made anew for every request."""
-
-    name: str
-    title: str
-    folders: int
-    files: int
-    _seed: int = 0
-
-    def lay(self, root: Path, seed: int) -> None:
-        self._seed = seed
-
-    def arrange(self, server: Server, client: Client) -> None:
-        return
-
-    def ask(self, server: Server, client: Client, *, thorough: bool) -> Answer:
-        tree = server.root / "tree"
-        if not tree.exists():
-            ground.plant(tree, self.folders, self.files, random.Random(self._seed))
-        ground.settle(server.root)
-        answer = client.send(server.port, "DELETE", "/tree/", {"Depth": "infinity"})
-        answers.status(answer, 200, 204)
-        if tree.exists():
-            raise Wrong(f"left the tree, answered {answer.status}")
-        return answer
-
-
-@dataclass(slots=True)
-class Moving:
-    """MOVE of a tree to a name that is free, and back with the next request."""
-
-    name: str
-    title: str
-    folders: int
-    files: int
-    _planted: dict[str, int | None] = field(default_factory=dict)
-
-    def lay(self, root: Path, seed: int) -> None:
-        self._planted = ground.plant(root / "tree", self.folders, self.files, random.Random(seed))
-
-    def arrange(self, server: Server, client: Client) -> None:
-        return
-
-    def ask(self, server: Server, client: Client, *, thorough: bool) -> Answer:
-        there, free = "tree", "moved"
-        if not (server.root / there).exists():
-            there, free = free, there
-        ground.settle(server.root)
-        answer = client.send(server.port, "MOVE", f"/{there}/", to(server, f"/{free}/"))
-        answers.status(answer, 201)
-        if (server.root / there).exists():
-            raise Wrong("left the tree where it was")
-        same(server.root / free, self._planted)
-        return answer
-
-
-def same(top: Path, planted: Mapping[str, int | None]) -> None:
-    """Raise Wrong unless exactly ``planted`` lies below ``top``, by paths and sizes."""
-    if not top.is_dir():
-        raise Wrong(f"made no {top.name!r}")
-    found = ground.standing(top)
-    if found != planted:
-        differing = found.items() ^ planted.items()
-        raise Wrong(f"{len(found)} members, not {len(planted)}, or not the same: {min(differing)}")
-
-
-def to(server: Server, path: str) -> dict[str, str]:
-    """The headers of a COPY or MOVE to ``path``."""
-    return {
-        "Destination": f"http://{HOST}:{server.port}{path}",
-        "Depth": "infinity",
-        "Overwrite": "F",
-    }
-
-
-def href(path: str) -> str:
-    """A path below the root as the path of a URL."""
-    return "/" + urllib.parse.quote(path)
-
-
 def every(scale: float) -> dict[str, Workload]:
     """All workloads by name; ``scale`` shrinks the number of files in each folder."""
 
@@ -214,6 +97,8 @@ def every(scale: float) -> dict[str, Workload]:
         return max(2, round(files * scale))
 
     ten = f"{scaled(10_000):,} files"
+    many = scaled(2000)
+    puts = f"{many:,}"
     hundred, thousand = scaled(100), scaled(1000)
     tree = f"a tree of {100 * hundred:,} files"
     listed: tuple[Workload, ...] = (
@@ -243,5 +128,11 @@ def every(scale: float) -> dict[str, Workload]:
         Copying("copy", f"COPY of {tree}", 100, hundred),
         Deleting("delete", f"DELETE of {tree}", 100, hundred),
         Moving("move", f"MOVE of {tree}", 100, hundred),
+        Putting(
+            "puts", f"PUT of {puts} new files of 1 KiB, {CONNECTIONS} connections", many, False
+        ),
+        Putting(
+            "overputs", f"PUT over {puts} files of 1 KiB, {CONNECTIONS} connections", many, True
+        ),
     )
     return {workload.name: workload for workload in listed}

@@ -218,3 +218,81 @@ def test_a_state_within_a_share_outlives_what_is_around_it(within: Standing, roo
     assert within.stop() == 0
     within.start()
     assert b"urn:x" in talk.ask(within.port, "PROPFIND /kept", "Depth: 0").body
+
+
+def test_what_a_file_system_cannot_promise_is_said_at_the_start(tmp_path: Path, root: Path) -> None:
+    """One line for each mount, below a share too; it serves all the same."""
+    below = root / "below"
+    below.mkdir()
+    mounted = run(["mount", "-t", "tmpfs", "tmpfs", below])
+    if mounted.returncode:
+        lacking("this user may not mount a tmpfs")
+    try:
+        with Running(root, state=tmp_path / "state.db") as server:
+            assert talk.ask(server.port, "PUT /below/file", body=b"x").status == 201
+            log = server.log.read_text()
+        lines = [line for line in log.splitlines() if f" {below} (tmpfs) cannot keep" in line]
+        assert len(lines) == 1
+        assert "it keeps everything in memory" in lines[0]
+        assert "serve from another disk" in lines[0]
+        assert "--durability rename" in lines[0]
+        assert "--state" not in lines[0]
+        for given in (("--durability", "rename"), ("--read-only",)):
+            server.log.unlink()
+            with Running(root, *given, state=tmp_path / "state.db") as server:
+                pass
+            assert f"{below} (tmpfs)" not in server.log.read_text()
+        server.log.unlink()
+        with Running(root, "--verbose", state=tmp_path / "state.db") as server:
+            pass
+        assert re.search(rf"INFO .*{below} \(tmpfs\): uploads: ", server.log.read_text())
+        assert sorted(path.name for path in below.iterdir()) == ["file"]
+    finally:
+        run(["umount", below])
+
+
+def test_a_state_in_memory_is_said_at_the_start(tmp_path: Path, root: Path) -> None:
+    folder = tmp_path / "memory"
+    folder.mkdir()
+    if run(["mount", "-t", "tmpfs", "tmpfs", folder]).returncode:
+        lacking("this user may not mount a tmpfs")
+    try:
+        server = Running(root, "--state", folder / "state.db", state=tmp_path / "log.db")
+        # The last one counts.
+        server.command[-1] = str(folder / "state.db")
+        with server:
+            assert talk.ask(server.port, "PUT /file", body=b"x").status == 201
+            log = server.log.read_text()
+        (line,) = [line for line in log.splitlines() if f"{folder} (tmpfs)" in line]
+        assert "keep the state on another disk (--state)" in line
+        assert "serve from" not in line
+    finally:
+        run(["umount", folder])
+
+
+def test_a_state_of_an_older_version_is_brought_up_to_date(tmp_path: Path, root: Path) -> None:
+    fixture = Path(__file__).parents[1] / "state" / "fixtures" / "schema-1.db"
+    file = tmp_path / "state.db"
+    file.write_bytes(fixture.read_bytes())
+    checked = run([*COMMAND, "check", root, "--state", file])
+    assert checked.returncode == 0
+    assert "the next start brings it to schema 2, and keeps a copy" in checked.stdout
+    assert file.read_bytes() == fixture.read_bytes()
+    with Running(root, state=file) as server:
+        assert talk.ask(server.port, "PUT /file", body=b"x").status == 201
+    assert (tmp_path / "state.db.schema-1").exists()
+    with closing(sqlite3.connect(file)) as opened:
+        assert opened.execute("PRAGMA user_version").fetchone() == (2,)
+        assert opened.execute("SELECT count(*) FROM property").fetchone() == (6,)
+
+
+def test_a_state_of_a_newer_version_is_one_sentence(tmp_path: Path, root: Path) -> None:
+    fixture = Path(__file__).parents[1] / "state" / "fixtures" / "schema-2.db"
+    file = tmp_path / "state.db"
+    file.write_bytes(fixture.read_bytes())
+    with closing(sqlite3.connect(file)) as opened:
+        opened.execute("PRAGMA user_version = 99")
+    before = file.read_bytes()
+    said = refused(root, "--state", file, "--port", "0", home=tmp_path)
+    assert "it was written by a newer davserver (schema 99, this one knows 2)" in said
+    assert file.read_bytes() == before

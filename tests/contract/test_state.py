@@ -4,21 +4,30 @@ reopened.
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path as FilePath
 
 import pytest
 
 from davserver.protocol.locks import Lock
 from davserver.protocol.paths import Path
-from davserver.state import Reader, Writer
+from davserver.protocol.resources import UNKNOWN, Stamp
+from davserver.state import Intent, Operation, Reader, Settle, Writer
 from davserver.state.sqlite import SqliteState
 
 NOW = 1_000_000.0
-Stores = tuple[Callable[[], Reader], Callable[[], AbstractContextManager[Writer]]]
+Stores = tuple[Callable[[], Reader], Callable[..., AbstractContextManager[Writer]]]
 
 
-def lock(token: str, root: Path, *, deep: bool = False, expires: float = NOW + 60) -> Lock:
-    return Lock(token, root, deep, True, "<o/>", "me", 60, expires)
+def lock(
+    token: str,
+    root: Path,
+    *,
+    deep: bool = False,
+    expires: float = NOW + 60,
+    stamp: Stamp = UNKNOWN,
+) -> Lock:
+    return Lock(token, root, deep, True, "<o/>", "me", 60, expires, stamp)
 
 
 @pytest.fixture(params=["one store", "two stores", "reopened after each step"])
@@ -40,10 +49,10 @@ def stores(request: pytest.FixtureRequest, tmp_path: FilePath) -> Iterator[Store
     else:
 
         @contextmanager
-        def write() -> Iterator[Writer]:
+        def write(settle: Settle | None = None) -> Iterator[Writer]:
             state = SqliteState(file)
             try:
-                with state.write() as writer:
+                with state.write(settle) as writer:
                     yield writer
             finally:
                 state.close()
@@ -283,3 +292,268 @@ def test_a_section_that_raises_leaves_nothing(stores: Stores) -> None:
     assert having(read()) == set(NEIGHBOURS)
     with write() as writer:
         writer.add_lock(lock("t", AB))
+
+
+FILE, OTHER_FILE = Stamp(7, 1_700_000_000_000_000_001, 0o100000), Stamp(8, 0, 0o100000)
+COLLECTION = Stamp((1 << 63) - 1, -1, 0o040000)
+
+
+def test_rows_have_the_stamp_of_their_resource(stores: Stores) -> None:
+    read, write = stores
+    with write() as writer:
+        for number, path in enumerate(NEIGHBOURS):
+            stamp = Stamp(number + 1, 5, 0o100000)
+            if number % 3 != 1:
+                writer.set_property(path, "p", "<p/>", stamp)
+            if number % 3 != 2:
+                writer.add_lock(lock(f"{number}", path, stamp=stamp, expires=NOW - 1))
+        writer.set_property((), "p", "<p/>", COLLECTION)
+    stamps = {path: Stamp(number + 1, 5, 0o100000) for number, path in enumerate(NEIGHBOURS)}
+    for top in ((), *NEIGHBOURS, ("none",)):
+        expected = {one: stamp for one, stamp in stamps.items() if is_at_or_below(one, top)}
+        if not top:
+            expected[()] = COLLECTION
+        assert read().stamps(top) == expected
+    assert read().properties(()).kind == COLLECTION.kind
+    assert read().properties_of_members(())["a"].kind == 0o100000
+
+
+def test_rows_are_there_at_a_path_and_below_it(stores: Stores) -> None:
+    read, write = stores
+    for number, path in enumerate(NEIGHBOURS):
+        with write() as writer:
+            writer.remove_properties(())
+            writer.remove_locks(())
+            if number % 2:
+                writer.set_property(path, "p", "<p/>")
+            else:
+                # One that has ended counts: it is a row all the same.
+                writer.add_lock(lock("t", path, expires=NOW - 1))
+        for top in ((), *NEIGHBOURS, ("none",)):
+            assert read().has_rows(top) is is_at_or_below(path, top)
+            assert read().has_rows(top, below=False) is (path == top)
+
+
+def test_a_new_stamp_is_for_one_path_alone(stores: Stores) -> None:
+    read, write = stores
+    with write() as writer:
+        for path in (A, AB, ABC):
+            writer.set_property(path, "p", "<p/>", FILE)
+            writer.add_lock(lock("/".join(path), path, stamp=FILE))
+        writer.restamp(AB, OTHER_FILE)
+    assert read().stamps(()) == {A: FILE, AB: OTHER_FILE, ABC: FILE}
+    assert read().locks(AB, NOW)[-1].stamp in (FILE, OTHER_FILE)
+    assert {one.root: one.stamp for one in read().locks(ABC, NOW)} == read().stamps(())
+
+
+def test_a_new_stamp_ends_the_rows_of_another_kind_of_resource(stores: Stores) -> None:
+    read, write = stores
+    with write() as writer:
+        for path in (A, AB, ABC):
+            writer.set_property(path, "p", "<p/>", FILE)
+            writer.add_lock(lock("/".join(path), path, stamp=FILE))
+        writer.set_property(AB, "unknown", "<p/>")
+        writer.restamp(AB, COLLECTION)
+    assert read().properties(AB) == {"unknown": "<p/>"}
+    assert read().properties(AB).kind == COLLECTION.kind
+    assert tokens(read().locks(ABC, NOW)) == {"a", "a/b/c"}
+    with write() as writer:
+        writer.restamp(ABC, COLLECTION, FILE.kind)
+        writer.restamp(A, FILE, COLLECTION.kind)
+    assert read().stamps(()) == {AB: COLLECTION, ABC: COLLECTION}
+
+
+def test_properties_of_another_kind_of_resource_are_not_copied(stores: Stores) -> None:
+    read, write = stores
+    with write() as writer:
+        writer.set_property(A, "p", "<p/>", FILE)
+        writer.set_property(A, "unknown", "<p/>")
+        writer.copy_properties(A, ("file",), OTHER_FILE)
+        writer.copy_properties(A, ("collection",), COLLECTION)
+        writer.copy_properties(A, ("anything",))
+    assert set(read().properties(("file",))) == {"p", "unknown"}
+    assert set(read().properties(("collection",))) == {"unknown"}
+    assert set(read().properties(("anything",))) == {"p", "unknown"}
+    assert read().stamps(("file",)) == {("file",): OTHER_FILE}
+
+
+@pytest.mark.parametrize(("source", "target"), MOVES.values(), ids=MOVES)
+def test_locks_follow_a_move(stores: Stores, source: Path, target: Path) -> None:
+    read, write = stores
+    with write() as writer:
+        for number, path in enumerate(NEIGHBOURS):
+            writer.add_lock(lock(f"{number}", path, stamp=FILE))
+        writer.move_locks(source, target)
+    expected = {
+        f"{number}": target + one[len(source) :] if is_at_or_below(one, source) else one
+        for number, one in enumerate(NEIGHBOURS)
+    }
+    found = read().locks((), NOW, below=True)
+    assert {one.token: one.root for one in found} == expected
+    assert {one.stamp for one in found} == {FILE}
+
+
+ODD: tuple[Path, ...] = (
+    (),
+    ("a",),
+    ("a", "\udcff"),
+    ("\n", " "),
+    ("'\"", "%", "é", "😀"),
+    ("a" * 255,),
+)
+
+
+def test_an_intent_comes_back_as_it_was(stores: Stores) -> None:
+    read, write = stores
+    given = []
+    for number, operation in enumerate(Operation):
+        source, target, staged, aside, displaced = (
+            ODD[(number + shift) % len(ODD)] for shift in range(5)
+        )
+        intent = Intent(
+            operation,
+            source,
+            target,
+            staged,
+            aside,
+            displaced,
+            moved=COLLECTION,
+            left=OTHER_FILE,
+            replaced=UNKNOWN,
+            old_time=-(1 << 70),
+            new_time=1 << 70,
+            lasts=True,
+        )
+        with write() as writer:
+            given.append(writer.add_intent(intent))
+        assert given[-1].owner
+        assert replace(given[-1], id=0, owner="") == intent
+    assert read().intents() == tuple(given)
+    changed = replace(given[3], displaced=("x",), moved=FILE, lasts=False)
+    with write() as writer:
+        writer.change_intent(changed)
+        writer.remove_intent(given[0].id)
+        writer.remove_intent(given[0].id)
+    assert read().intents() == (*given[1:3], changed, *given[4:])
+    with write() as writer:
+        for intent in given:
+            writer.remove_intent(intent.id)
+        again = writer.add_intent(Intent(Operation.WALK, A))
+    assert again.id not in {intent.id for intent in given}
+
+
+def test_an_intent_is_an_orphan_where_its_owner_is_dead_or_has_failed(tmp_path: FilePath) -> None:
+    first, second = (SqliteState(tmp_path / "state.db") for _ in range(2))
+    with first.write() as writer:
+        lasting = writer.add_intent(Intent(Operation.WALK, A, lasts=True))
+        failed = writer.add_intent(Intent(Operation.MOVE, A, AB))
+        assert not writer.is_orphan(lasting)
+        assert writer.is_orphan(failed)
+    with second.write() as writer:
+        assert not writer.is_orphan(lasting)
+        assert writer.is_orphan(failed)
+    first.close()
+    with second.write() as writer:
+        assert writer.is_orphan(lasting)
+        second.bury_owners()
+        assert writer.is_orphan(lasting)
+        mine = writer.add_intent(Intent(Operation.WALK, A, lasts=True))
+        assert not writer.is_orphan(mine)
+    second.close()
+
+
+def test_what_was_committed_stays_whatever_comes(stores: Stores) -> None:
+    read, write = stores
+
+    def fail() -> None:
+        with write() as writer:
+            writer.set_property(A, "p", "<p/>")
+            writer.commit()
+            assert read().with_properties(()) == (A,)
+            writer.set_property(AB, "p", "<p/>")
+            raise RuntimeError("on purpose")
+
+    with pytest.raises(RuntimeError, match="on purpose"):
+        fail()
+    assert read().with_properties(()) == (A,)
+
+
+def test_an_attempt_is_taken_back_alone(stores: Stores) -> None:
+    read, write = stores
+
+    def fail(writer: Writer, *, commits: bool) -> None:
+        with writer.attempt():
+            writer.set_property(AB, "p", "<p/>")
+            if commits:
+                writer.commit()
+            writer.set_property(ABC, "p", "<p/>")
+            raise RuntimeError("on purpose")
+
+    with write() as writer:
+        writer.set_property(A, "p", "<p/>")
+        with pytest.raises(RuntimeError, match="on purpose"):
+            fail(writer, commits=False)
+        assert set(writer.with_properties(())) == {A}
+        writer.set_property(("z",), "p", "<p/>")
+    assert having(read()) == {A, ("z",)}
+    with write() as writer:
+        with pytest.raises(RuntimeError, match="on purpose"):
+            fail(writer, commits=True)
+        with writer.attempt():
+            writer.remove_property(A, "p")
+            writer.commit()
+            writer.remove_property(("z",), "p")
+    assert having(read()) == {AB}
+
+
+def test_a_failure_is_settled_where_an_intent_was_kept(stores: Stores) -> None:
+    read, write = stores
+    settled: list[tuple[Intent, ...]] = []
+
+    def settle(writer: Writer) -> None:
+        settled.append(writer.intents())
+        for intent in writer.intents():
+            writer.remove_intent(intent.id)
+            writer.set_property(intent.source, "settled", "<p/>")
+
+    def run(*, intends: bool, fails: bool) -> None:
+        with write(settle) as writer:
+            writer.set_property(A, "p", "<p/>")
+            if intends:
+                writer.add_intent(Intent(Operation.REMOVE, AB))
+                writer.commit()
+            writer.set_property(ABC, "p", "<p/>")
+            if fails:
+                raise RuntimeError("on purpose")
+
+    with pytest.raises(RuntimeError, match="on purpose"):
+        run(intends=False, fails=True)
+    assert settled == []
+    assert having(read()) == set()
+    with pytest.raises(RuntimeError, match="on purpose"):
+        run(intends=True, fails=True)
+    assert [[one.source for one in found] for found in settled] == [[AB]]
+    assert having(read()) == {A, AB}
+    assert read().intents() == ()
+    run(intends=True, fails=False)
+    assert len(settled) == 1
+    assert [one.source for one in read().intents()] == [AB]
+
+
+def test_a_settling_that_fails_leaves_the_intent(stores: Stores) -> None:
+    read, write = stores
+
+    def settle(writer: Writer) -> None:
+        writer.set_property(A, "p", "<p/>")
+        raise OSError(5, "on purpose")
+
+    def run() -> None:
+        with write(settle) as writer:
+            writer.add_intent(Intent(Operation.REMOVE, AB))
+            writer.commit()
+            raise RuntimeError("the first failure")
+
+    with pytest.raises(RuntimeError, match="the first failure"):
+        run()
+    assert [one.source for one in read().intents()] == [AB]
+    assert having(read()) == set()

@@ -9,7 +9,8 @@ import pytest
 
 from davserver.protocol.faults import Fault
 from davserver.state import State
-from davserver.state.sqlite import VERSION, SqliteState, UnknownSchema
+from davserver.state.schema import VERSION, UnknownSchema
+from davserver.state.sqlite import SqliteState
 
 A = ("a",)
 

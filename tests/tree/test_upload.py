@@ -177,3 +177,63 @@ def test_a_short_write_is_gone_on_with(
         patched.setattr(os, "write", lambda fd, data: real(fd, bytes(data[:777])))
         overwrite(tree, "file", content)
     assert (tmp_path / "file").read_bytes() == content
+
+
+class Disk:
+    """A disk that is full until there is room. ``errors`` is the errno, ``room`` how often some
+    can be made.
+    """
+
+    def __init__(self, number: int, room: int) -> None:
+        self.number = number
+        self.room = room
+        self.is_full = True
+        self.asked = 0
+        self._write = os.write
+
+    def make_room(self) -> bool:
+        self.asked += 1
+        self.room -= 1
+        self.is_full = self.room < 0
+        return not self.is_full
+
+    def write(self, descriptor: int, data: bytes) -> int:
+        if self.is_full:
+            raise OSError(self.number, os.strerror(self.number))
+        self.is_full = self.room > 0
+        return self._write(descriptor, bytes(data[:3]))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_where_room_is_made_nothing_is_lost(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    disk = Disk(number, room=2)
+    tree.make_room = disk.make_room
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", disk.write)
+        with tree.directory(()) as directory, tree.upload(directory) as upload:
+            upload.write(b"0123456789")
+            upload.publish(directory, "file")
+    assert (tmp_path / "file").read_bytes() == b"0123456789"
+    assert disk.asked == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "asked"), [(errno.ENOSPC, 1), (errno.EDQUOT, 1), (errno.EIO, 0), (errno.EFBIG, 0)]
+)
+def test_where_no_room_can_be_made_the_error_counts(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, asked: int
+) -> None:
+    disk = Disk(number, room=0)
+    tree.make_room = disk.make_room
+    with (
+        monkeypatch.context() as patched,
+        tree.directory(()) as directory,
+        tree.upload(directory) as upload,
+    ):
+        patched.setattr(os, "write", disk.write)
+        with pytest.raises(OSError, match=f"Errno {number}"):
+            upload.write(b"0123456789")
+    assert disk.asked == asked
+    assert list(tmp_path.iterdir()) == []

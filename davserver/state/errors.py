@@ -1,0 +1,44 @@
+"""SQLite's errors in the words of the operating system, or as Faults."""
+
+import errno
+import os
+import sqlite3
+
+from davserver.protocol import faults
+
+_ERRNO = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_CANTOPEN: errno.EMFILE,
+    sqlite3.SQLITE_NOMEM: errno.ENOMEM,
+}
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_DAMAGED = {
+    sqlite3.SQLITE_CORRUPT: "damaged",
+    sqlite3.SQLITE_NOTADB: "damaged beyond recognition",
+}
+
+
+def damage(error: sqlite3.Error) -> str:
+    """What an error says is wrong with the whole database, or empty."""
+    return _DAMAGED.get(_code(error), "")
+
+
+def translated(error: sqlite3.Error) -> faults.Fault | OSError:
+    """What is to be raised instead."""
+    code = _code(error)
+    if code in _BUSY:
+        return faults.busy()
+    if code in _DAMAGED:
+        return faults.damaged_state(_DAMAGED[code])
+    number = _ERRNO.get(code, errno.EIO)
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHMSIZE:
+        # There is no room for the index of the log.
+        number = errno.ENOSPC
+    return OSError(number, os.strerror(number))
+
+
+def _code(error: sqlite3.Error) -> int:
+    found: int = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return found
