@@ -149,9 +149,11 @@ class Site:
         return reply, trace
 
     def is_stored(self, call: str) -> bool:
-        """Whether a call, as strace tells it, is about the tree or the state, and can fail."""
-        is_unlock = any(word in call for word in UNLOCKS)
-        return not is_unlock and (str(self.folder) in call or "/proc/self/fd/" in call)
+        """Whether a call, as strace tells it, is about the tree or the state, and can fail; what
+        is said in the log is not.
+        """
+        is_other = any(word in call for word in (*UNLOCKS, str(self.running.log)))
+        return not is_other and (str(self.folder) in call or "/proc/self/fd/" in call)
 
     def is_of_state(self, call: str) -> bool:
         return str(self.state) in call
