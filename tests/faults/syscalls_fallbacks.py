@@ -1,0 +1,138 @@
+"""The calls that may fail while their request succeeds, each with the reason.
+
+A call that is missing here was needed: whoever answers 2xx without it has not noticed its failure.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.faults.remains import TRASH
+from tests.faults.strace import Call
+
+_ASKING = ("openat2", "newfstatat", "fstat", "listxattr")
+_FULL = ("ENOSPC", "EDQUOT")
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """``scenarios`` and ``told`` are patterns: of the scenario's name, and of the call in strace's
+    words. ``calls`` and ``errors`` are all where they are empty. ``until`` is a pattern of the call
+    after whose success the excuse ends, ``since`` of the one after which it begins.
+    """
+
+    reason: str
+    scenarios: str = ""
+    calls: tuple[str, ...] = ()
+    told: str = ""
+    errors: tuple[str, ...] = ()
+    until: str = ""
+    since: str = ""
+
+    def excuses(self, scenario: str, error: str, call: Call, before: Sequence[str]) -> bool:
+        """Whether a call may fail with an error; ``before`` are those that had succeeded."""
+        return (
+            re.search(self.scenarios, scenario) is not None
+            and (not self.calls or call.name in self.calls)
+            and (not self.errors or error in self.errors)
+            and re.search(self.told, str(call)) is not None
+            and not (self.until and any(re.search(self.until, one) for one in before))
+            and (not self.since or any(re.search(self.since, one) for one in before))
+        )
+
+
+UNSUPPORTED = {
+    "openat": "EOPNOTSUPP",
+    "openat2": "EAGAIN",
+    "ioctl": "EOPNOTSUPP",
+    "copy_file_range": "EXDEV",
+    "renameat2": "EINVAL",
+    "linkat": "EXDEV",
+    "listxattr": "EOPNOTSUPP",
+    "flistxattr": "EOPNOTSUPP",
+}
+"""What some file systems answer to calls that others know better. Each has another way."""
+
+FALLBACKS = (
+    Fallback(
+        "a nameless file cannot be made here: it has a reserved name",
+        calls=("openat",),
+        told="O_TMPFILE",
+        errors=("EOPNOTSUPP",),
+    ),
+    Fallback(
+        "a rename during the look made the kernel unsure: it is asked again",
+        calls=("openat2",),
+        errors=("EAGAIN",),
+    ),
+    Fallback(
+        "blocks cannot be shared here: the kernel copies them",
+        calls=("ioctl",),
+        errors=("EOPNOTSUPP",),
+    ),
+    Fallback(
+        "the kernel cannot copy between these files: it sends one into the other",
+        calls=("copy_file_range",),
+        errors=("EXDEV",),
+    ),
+    Fallback(
+        "a rename knows no flags here: the server looks first, or lets what is replaced go aside",
+        calls=("renameat2",),
+        errors=("EINVAL",),
+    ),
+    Fallback(
+        "the trash is on another file system: the name lies beside the file for that moment",
+        calls=("linkat",),
+        errors=("EXDEV",),
+    ),
+    Fallback(
+        "the root cannot hold a trash: what would be there has a reserved name beside its place",
+        calls=("mkdirat", "openat2"),
+        told=TRASH,
+    ),
+    Fallback(
+        "there are no extended attributes here: none are kept",
+        calls=("listxattr", "flistxattr"),
+        errors=("EOPNOTSUPP",),
+    ),
+    Fallback(
+        "nobody waits for what is discarded later: it is tried again",
+        scenarios="^later: ",
+    ),
+    Fallback(
+        "SQLite asks again for a lock that it does not get",
+        calls=("fcntl",),
+        told="-shm>, F_SETLK",
+    ),
+    Fallback(
+        "the number of the next in the queue of the gate: the order suffers, not the exclusion",
+        calls=("pwrite64",),
+        told="-gate>",
+    ),
+    Fallback(
+        "owner and group are kept as far as the server is permitted to",
+        calls=("fchown",),
+        errors=("EACCES",),
+    ),
+    Fallback(
+        "a condition of the If header does not hold for what cannot be looked at; another one does",
+        scenarios="COPY|MOVE|DELETE",
+        calls=_ASKING,
+    ),
+    Fallback(
+        "asked for the answer alone, when all was done: how an href ends",
+        scenarios="LOCK|PROPPATCH",
+        calls=_ASKING,
+        since="fdatasync.*-wal>",
+    ),
+    Fallback(
+        "a tree that cannot be renamed is removed or carried member by member",
+        scenarios="^(DELETE|MOVE) a (tree|collection)",
+        until="renameat2",
+    ),
+    Fallback(
+        "what the failed attempt had left was discarded to make room, and all was done again",
+        scenarios="COPY|MOVE",
+        errors=_FULL,
+    ),
+)
