@@ -72,7 +72,7 @@ class SqliteState:
 
     def read(self) -> Spared:
         connection = _NOTHING if self._damage else self._connection()
-        return Spared(connection, self._translated, lambda: self._damage)
+        return Spared(connection, self._translate, lambda: self._damage)
 
     @contextmanager
     def write(self, settle: Settle | None = None) -> Iterator[WritableRows]:
@@ -80,7 +80,7 @@ class SqliteState:
             raise faults.damaged_state(self._damage)
         connection = self._connection()
         with self._gate.held():
-            writer = WritableRows(connection, self._translated, self._owners)
+            writer = WritableRows(connection, self._translate, self._owners)
             try:
                 with self._transaction(connection):
                     yield writer
@@ -156,8 +156,11 @@ class SqliteState:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            self._note(errors.damage(error))
-            raise errors.translated(error) from error
+            raise self._translate(error) from error
+
+    def _translate(self, error: sqlite3.DatabaseError) -> Exception:
+        self._note(errors.damage(error))
+        return errors.translated(error)
 
     def _note(self, damage: str) -> None:
         """From now on nothing of it is read or written."""
