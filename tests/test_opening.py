@@ -9,6 +9,7 @@ from davserver import opening
 from davserver.config import ConfigError
 from davserver.opening import Steady, open_state
 from davserver.state.sqlite import SqliteState
+from davserver.tree import mounts
 from davserver.tree.mounts import Mount
 
 
@@ -99,7 +100,7 @@ def test_a_damaged_store_has_a_time_too(tmp_path: Path, clocks: Clocks) -> None:
 def test_a_state_on_a_network_file_system_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening.mounts, "holding", lambda path: Mount(path, "nfs4"))
+    monkeypatch.setattr(mounts, "holding", lambda path: Mount(path, "nfs4"))
     with pytest.raises(ConfigError, match="nfs4"):
         open_state(tmp_path / "state.db", durable=True)
     assert list(tmp_path.iterdir()) == []

@@ -233,6 +233,8 @@ class Section(View):
             self.names.changing(source).replace(
                 source.name, self.names.changing(target), target.name
             )
+        if resources.is_collection(facts):
+            self.writer.move_discards(source.key, target.key)
         if intent.id:
             self.finish(intent)
 
@@ -337,12 +339,20 @@ class Section(View):
         return True
 
     def discard_later(self, key: Path) -> None:
-        """Keep in mind what has a reserved name and is needed no longer, if it is there: what is
-        in the trash need not be.
+        """Put what has a reserved name and is needed no longer, if it is there, into the trash.
+        Where that cannot be, it is kept in mind.
         """
         place = self.find(key) if key else None
         if place is None or names.is_in_trash(place) or self.names.stamp(place) is None:
             return
+        aside = names.in_trash(place)
+        if aside is not None:
+            try:
+                self._rename_aside(place, aside)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EXDEV, errno.ENOENT):
+                    raise
         self.writer.add_intent(Intent(Operation.DISCARD, key, lasts=True))
 
     def _make_way(self, place: Place) -> None:

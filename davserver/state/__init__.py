@@ -159,6 +159,9 @@ class Writer(Reader, Protocol):
     def change_intent(self, intent: Intent) -> None:
         """Keep what is now known of an intent."""
 
+    def move_discards(self, source: Path, target: Path) -> None:
+        """Let what is to be discarded below a path follow it to another."""
+
     def remove_intent(self, number: int) -> None:
         """Forget an intent."""
 

@@ -227,6 +227,17 @@ class WritableRows(Rows):
         query = f"UPDATE intent SET ({_INTENT}) = ({', '.join('?' * 13)}) WHERE id = ?"
         self._run(query, *_values(intent), intent.id)
 
+    def move_discards(self, source: Path, target: Path) -> None:
+        _, *bounds = keys.below(source)
+        self._run(
+            "UPDATE intent SET source = CAST(? || substr(source, ?) AS BLOB)"
+            " WHERE operation = ? AND source >= ? AND source < ?",
+            keys.key(target),
+            len(keys.key(source)) + 1,
+            Operation.DISCARD.value,
+            *bounds,
+        )
+
     def remove_intent(self, number: int) -> None:
         self._run("DELETE FROM intent WHERE id = ?", number)
 

@@ -265,7 +265,7 @@ class Tree:
         try:
             with self.directory(path[:-1]) as parent:
                 return trash.discard(self, parent, path[-1])
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             return [error]
