@@ -9,7 +9,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeVar
@@ -116,14 +116,13 @@ class Shares:
         """What is there now."""
         return View(self.resolve, self.state.read(), self.now, self.prefix)
 
-    @contextmanager
     def section(
         self,
         *writes: Place,
         reads: Sequence[Place] = (),
         tree: bool = False,
         claim: Intent | None = None,
-    ) -> Iterator[Section]:
+    ) -> AbstractContextManager[Section]:
         """The commit section, for a request that changes ``writes`` and looks at ``reads``; with
         ``tree`` all that is below them, too. ``claim`` is its own, if it has one.
 
@@ -132,8 +131,7 @@ class Shares:
         where the state cannot be written.
         """
         access = Access(tuple(one.key for one in writes), tuple(one.key for one in reads), tree)
-        with self._admitted(access, claim) as section:
-            yield section
+        return self._admitted(access, claim)
 
     @contextmanager
     def _admitted(self, access: Access, claim: Intent | None) -> Iterator[Section]:
@@ -213,6 +211,9 @@ class Shares:
                     raise
         if orphans:
             section.writer.commit()
+            # What was held open may have another name now.
+            section.names.sync()
+            section.names.close()
         return all(claims.are_apart(access, intent) for intent in found if intent not in orphans)
 
     @contextmanager

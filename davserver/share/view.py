@@ -31,8 +31,7 @@ class View:
     def subject(self, place: Place, target: Target) -> Subject:
         """What a request meets at a URL. Raises OSError."""
         tree = place.share.tree
-        facts = tree.find(place.local)
-        parent = tree.find(place.local[:-1]) if place.local else None
+        facts, parent = self._entry(place)
         is_link = facts is not None and resources.is_link(facts)
         return Subject(
             place.path,
@@ -44,6 +43,11 @@ class View:
             root=place.is_root,
             link=is_link and tree.follow and tree.look(place.local) is not None,
         )
+
+    def _entry(self, place: Place) -> tuple[Stat | None, Stat | None]:
+        """The facts of what is at a place, a link itself included, and of what holds it."""
+        tree = place.share.tree
+        return tree.find(place.local), tree.find(place.local[:-1]) if place.local else None
 
     def require(
         self,

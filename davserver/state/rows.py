@@ -27,6 +27,9 @@ _INTENT = (
     " replaced, old_time, new_time"
 )
 
+_TABLES = ("intent", "lock", "property")
+_FILLED = "SELECT " + ", ".join(f"EXISTS (SELECT 1 FROM {table})" for table in _TABLES)
+
 
 class Rows:
     """What a `Reader` gives, over the connection of one thread."""
@@ -146,9 +149,29 @@ class WritableRows(Rows):
     ) -> None:
         super().__init__(connection, translate)
         self._owners = owners
+        self._filled: dict[str, int] | None = None
         self.has_intended = False
         """Whether an intent has been kept, so that a failure leaves something to settle."""
         self._is_trying = False
+
+    def intents(self) -> tuple[Intent, ...]:
+        return super().intents() if self._is_filled("intent") else ()
+
+    def locks(self, path: Path, now: float, *, below: bool = False) -> tuple[Lock, ...]:
+        return super().locks(path, now, below=below) if self._is_filled("lock") else ()
+
+    def has_rows(self, path: Path, *, below: bool = True) -> bool:
+        is_filled = self._is_filled("property") or self._is_filled("lock")
+        return is_filled and super().has_rows(path, below=below)
+
+    def _is_filled(self, table: str) -> bool:
+        """Whether a table has any rows: most changes meet none, and one query tells that of all.
+        Within the transaction nobody else adds any.
+        """
+        if self._filled is None:
+            (found,) = self._rows(_FILLED, ())
+            self._filled = dict(zip(_TABLES, found, strict=True))
+        return bool(self._filled[table])
 
     def add_lock(self, lock: Lock) -> None:
         self._run(
@@ -285,6 +308,7 @@ class WritableRows(Rows):
         )
 
     def _run(self, query: str, *values: object) -> sqlite3.Cursor:
+        self._filled = None
         try:
             return self._connection.execute(query, values)
         except sqlite3.DatabaseError as error:
