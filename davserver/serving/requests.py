@@ -1,6 +1,9 @@
 """One request on a connection: its first line, and the end of its body."""
 
 import re
+import time
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 from cheroot.server import HeaderReader, HTTPRequest
@@ -89,6 +92,8 @@ class DavRequest(HTTPRequest):
             self.close_connection = True
         if self.close_connection and not body.drain(0):
             self.conn.lingers = True
+        if all(name.lower() != b"date" for name, _ in self.outheaders):
+            self.outheaders.append((b"Date", _date(int(time.time()))))
         super().send_headers()
 
     def write(self, chunk: bytes) -> None:
@@ -101,3 +106,9 @@ class DavRequest(HTTPRequest):
         self.simple_response(status, sentence + "\n")
         self.conn.lingers = True
         return False
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    """A Date header, written once a second."""
+    return formatdate(second, usegmt=True).encode("ascii")
