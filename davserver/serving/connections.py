@@ -61,4 +61,4 @@ class DavConnection(HTTPConnection):
 
 
 def _stream(connected: Any, mode: str, size: int) -> Any:
-    return Reader(connected, size) if "r" in mode else MakeFile(connected, mode, size)  # type: ignore[no-untyped-call] # its stub has no types
+    return Reader(connected, size) if "r" in mode else MakeFile(connected, mode, size)
