@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -264,9 +264,25 @@ class WritableRows(Rows):
     def remove_intent(self, number: int) -> None:
         self._run("DELETE FROM intent WHERE id = ?", number)
 
-    def commit(self) -> None:
-        self._run("COMMIT")
+    def begin(self) -> None:
+        """Begin the transaction."""
         self._run("BEGIN IMMEDIATE")
+
+    def end(self) -> None:
+        """Keep what has been changed, and end the transaction."""
+        self._run("COMMIT")
+
+    def undo(self) -> None:
+        """Take back what has been changed since the last commit, and end the transaction, if one
+        has begun.
+        """
+        self._filled = None
+        with suppress(sqlite3.Error):
+            self._connection.execute("ROLLBACK")
+
+    def commit(self) -> None:
+        self.end()
+        self.begin()
         if self._is_trying:
             self._run("SAVEPOINT attempt")
 
