@@ -44,14 +44,12 @@ def resemble(target: int, facts: os.stat_result, source: int) -> None:
 
     ``source`` may be open for its path alone. Raises OSError.
     """
-    made = os.fstat(target)
-    if (made.st_uid, made.st_gid) != (facts.st_uid, facts.st_gid):
-        for owner in (facts.st_uid, -1):
-            try:
-                os.fchown(target, owner, facts.st_gid)
-                break
-            except PermissionError:
-                continue
+    for owner in (facts.st_uid, -1):
+        try:
+            os.fchown(target, owner, facts.st_gid)
+            break
+        except PermissionError:
+            continue
     # The name in /proc, because a descriptor that is open for its path has no attributes.
     there = f"/proc/self/fd/{source}"
     try:
@@ -66,8 +64,7 @@ def resemble(target: int, facts: os.stat_result, source: int) -> None:
         if error.errno != errno.EOPNOTSUPP:
             raise
     # Last: fchown clears the set-user-ID and set-group-ID bits, and an ACL sets others.
-    if os.fstat(target).st_mode != facts.st_mode:
-        os.fchmod(target, stat.S_IMODE(facts.st_mode))
+    os.fchmod(target, stat.S_IMODE(facts.st_mode))
 
 
 def write(target: int, data: bytes) -> None:
