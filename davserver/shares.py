@@ -269,8 +269,7 @@ class Shares:
             self.state.bury_owners()
             for share in self.all.values():
                 if not share.read_only:
-                    for name in share.tree.in_trash(work=True):
-                        share.tree.discard((TRASH, name))
+                    self._discard_work(share)
 
     def tend(self) -> None:
         """Finish what others have left, and discard what is needed no longer. What cannot be
@@ -294,7 +293,13 @@ class Shares:
         with self._section():
             for share in self.all.values():
                 if not share.read_only:
+                    self._discard_work(share)
                     share.tree.remove_trash()
+
+    def _discard_work(self, share: Share) -> None:
+        """Discard what a section has left that was killed. To be used within a section."""
+        for name in share.tree.in_trash(work=True):
+            share.tree.discard((TRASH, name))
 
     def make_room(self) -> bool:
         """Discard at once what is needed no longer. Gives whether there was anything."""

@@ -70,8 +70,8 @@ class Entrance:
         self._has_changed = True
         section = self._over(writer)
         try:
-            self._has_changed = any(
-                recovery.recover(section, intent) for intent in writer.intents() if not intent.lasts
-            )
+            found = [intent for intent in reversed(writer.intents()) if not intent.lasts]
+            ended = [recovery.recover(section, intent) for intent in found]
+            self._has_changed = any(ended)
         finally:
             section.names.close()

@@ -9,6 +9,8 @@ from davserver.tree import TRASH, Directory, own_name
 
 NO_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 """Errors of a file system that cannot exchange two names."""
+NO_TRASH = (errno.EXDEV, errno.ENOENT, errno.EACCES, errno.EPERM)
+"""Errors of what cannot go to the trash, and may go aside where it is."""
 
 
 class Names:

@@ -200,9 +200,12 @@ class Section(View):
             self._rename_aside(place, aside)
             return intent
         except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.ENOENT) or not names.is_in_trash(aside):
+            if error.errno not in names.NO_TRASH or not names.is_in_trash(aside):
                 raise
-        # Bind mounts look like one file system, and are not.
+            if isinstance(error, PermissionError) and intent.operation is Operation.REMOVE:
+                raise
+        # Bind mounts look like one file system, and are not; and what its mode protects may get
+        # another name, but no other parent.
         aside = names.beside(place)
         intent = replace(intent, aside=aside.key)
         self.writer.change_intent(intent)
@@ -360,7 +363,7 @@ class Section(View):
                 self._rename_aside(place, aside)
                 return
             except OSError as error:
-                if error.errno not in (errno.EXDEV, errno.ENOENT):
+                if error.errno not in names.NO_TRASH:
                     raise
         self.writer.add_intent(Intent(Operation.DISCARD, key, lasts=True))
 

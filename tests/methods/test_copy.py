@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from davserver.protocol import multistatus
 from tests.security.inside import Inside
 
 
@@ -39,3 +40,31 @@ def test_a_path_that_gets_too_long_while_it_is_copied_leaves_nothing(tmp_path: P
     assert app("DELETE", "/b").status == 204
     app.close()
     assert list(top.iterdir()) == []
+
+
+def test_nobody_sees_half_a_copy(tmp_path: Path) -> None:
+    """Whoever looks while a tree is copied sees what was there before."""
+    top = tmp_path / "top"
+    (top / "src" / "sub").mkdir(parents=True)
+    for name in ("a", "b", "sub/c"):
+        (top / "src" / name).write_text(name)
+    app = Inside(tmp_path / "state.db", {"": top})
+
+    def listed() -> set[str]:
+        answer = app("PROPFIND", "/", "Depth: infinity")
+        return {one.href for one in multistatus.parse(answer.body)}
+
+    before = listed()
+    seen: list[set[str]] = []
+    tick = app.shares.tick
+
+    def look() -> int:
+        seen.append(listed())
+        return tick()
+
+    app.shares.tick = look  # type: ignore[method-assign]
+    assert app("COPY", "/src", "Destination: /dst").status == 201
+    assert len(seen) >= 3
+    assert all(one == before for one in seen)
+    assert listed() - before == {"/dst/", "/dst/a", "/dst/b", "/dst/sub/", "/dst/sub/c"}
+    app.close()

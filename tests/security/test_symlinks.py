@@ -10,7 +10,7 @@ import pytest
 
 from davserver.tree import confined
 from tests.running import lacking
-from tests.security.inside import BODIES, METHODS, Inside
+from tests.security.inside import BODIES, METHODS, Inside, digest
 
 SECRET = b"a secret outside of the share"
 MINE = b"served"
@@ -89,6 +89,25 @@ def test_a_link_leads_nowhere(ask: Inside, stage: Stage, to: str) -> None:
     assert (stage.root / "mine.txt").read_bytes() == MINE
     got = stage.root / "docs" / "got"
     assert got.is_symlink() or not got.exists()
+
+
+@pytest.mark.parametrize("name", ["new", "deep/new"])
+def test_nothing_is_written_through_a_link(ask: Inside, stage: Stage, name: str) -> None:
+    """Not even where it stays in the share, and is followed for reading."""
+    stage.link("folder", "docs")
+    (stage.root / "docs" / "deep").mkdir()
+    (stage.root / "docs" / "deep" / "old").write_bytes(b"old")
+    before = digest(stage.root)
+    for method in ("PUT", "MKCOL", "LOCK"):
+        assert ask(method, f"/folder/{name}", body=BODIES.get(method, b"")).status in (403, 409)
+    for method in ("COPY", "MOVE"):
+        there = f"Destination: /folder/{name}"
+        assert ask(method, "/mine.txt", there).status in (403, 409)
+    for method in ("PUT", "DELETE", "PROPPATCH", "LOCK"):
+        body = BODIES.get(method, b"")
+        assert ask(method, "/folder/deep/old", body=body).status in (403, 404, 409)
+    ask.rest()
+    assert digest(stage.root) == before
 
 
 def test_links_are_invisible_unless_they_are_followed(stage: Stage, tmp_path: Path) -> None:

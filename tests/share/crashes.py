@@ -13,13 +13,15 @@ from tests.share.ground import Ground, World, asking
 @dataclass
 class Crashes:
     """Crashes of one request on a ground. ``killed`` and ``recoveries`` count how often the
-    request, and the recovery after it, were ended by force.
+    request, and the recovery after it, were ended by force. With ``has_others`` it is no start that
+    recovers, but a server that goes on.
     """
 
     ground: Ground
     case: Case
     killed: int = 0
     recoveries: int = 0
+    has_others: bool = False
 
     def all(self, *, twice: bool = False) -> int:
         """A kill at every step, and with ``twice`` another at every step of each recovery. Gives
@@ -66,12 +68,15 @@ class Crashes:
         return self._forked(at, run)
 
     def recovery(self, at: int) -> int:
-        """The next start, which may die, too."""
+        """The next start, which may die, too, until it has recovered."""
 
         def run(dying: Dying) -> int:
-            dying.begin()
-            self.ground.recover()
-            dying.end()
+            with self.ground.served() as shares:
+                dying.begin()
+                if not self.has_others:
+                    shares.recover()
+                dying.end()
+                self.ground.rest(shares)
             return ENDED
 
         return self._forked(at, run)

@@ -36,27 +36,37 @@ _DOUBLE = [
 ]
 
 
+FOUND: list[int] = []
+"""How many points there were at which a process was killed, by test."""
+
+
+def points(crashes: Crashes, *, twice: bool = False) -> None:
+    """Kill at all of them."""
+    FOUND.append(crashes.all(twice=twice))
+    assert FOUND[-1] > 0
+
+
 @pytest.mark.parametrize(("case", "way"), _BY_WAY)
 def test_a_kill_at_any_step(here: Make, case: Case, way: Way) -> None:
-    assert Crashes(here(way), case).all() > 0
+    points(Crashes(here(way), case))
 
 
 @pytest.mark.parametrize("way", [PLAIN, POOR], ids=lambda way: way.name)
 @pytest.mark.parametrize("case", ACROSS, ids=str)
 def test_a_kill_at_any_step_between_file_systems(across: Make, case: Case, way: Way) -> None:
-    assert Crashes(across(way), case).all() > 0
+    points(Crashes(across(way), case))
 
 
 @pytest.mark.parametrize("case", WALKS, ids=str)
 def test_a_kill_at_any_step_of_a_walk(across: Make, case: Case) -> None:
-    assert Crashes(across(PLAIN), case).all() > 0
+    points(Crashes(across(PLAIN), case))
 
 
 @pytest.mark.parametrize("way", [PLAIN, POOR], ids=lambda way: way.name)
 @pytest.mark.parametrize("case", _DOUBLE, ids=str)
 def test_a_kill_at_any_step_of_the_recovery(here: Make, case: Case, way: Way) -> None:
     crashes = Crashes(here(way), case)
-    crashes.all(twice=True)
+    points(crashes, twice=True)
     assert crashes.recoveries > 0
 
 
@@ -82,7 +92,7 @@ def test_a_kill_at_any_step_below_a_bind_mount(here: Make, memory: FilePath, nam
     if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
         lacking("this user may not mount")
     try:
-        assert Crashes(ground, mounted).all() > 0
+        points(Crashes(ground, mounted))
     finally:
         subprocess.run(["umount", str(point)], check=True)
 
@@ -97,6 +107,14 @@ def _below(world: World, point: str) -> World:
 
 def _named(cases: list[Case], name: str) -> Case:
     return next(case for case in cases if case.name == name)
+
+
+@pytest.mark.parametrize("way", [PLAIN, POOR], ids=lambda way: way.name)
+@pytest.mark.parametrize("case", [HERE[0], *_DOUBLE], ids=str)
+def test_another_server_makes_good_what_a_killed_one_has_left(
+    here: Make, case: Case, way: Way
+) -> None:
+    points(Crashes(here(way), case, has_others=True))
 
 
 def test_intents_that_are_dropped_are_noticed(here: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,3 +135,9 @@ def test_intents_that_are_not_kept_are_noticed(here: Make, monkeypatch: pytest.M
     monkeypatch.setattr(Section, "_intend", lambda _, intent: replace(intent, id=-1))
     with pytest.raises(AssertionError, match=_VIOLATION):
         Crashes(here(PLAIN), _named(HERE, "MOVE a tree onto a collection")).all()
+
+
+def test_there_were_many_points() -> None:
+    """The last of this module: a request of which few steps are seen is hardly tried."""
+    print(f"{sum(FOUND)} processes were killed, in {len(FOUND)} tests")
+    assert sum(FOUND) >= 10 * len(FOUND)

@@ -1,5 +1,6 @@
 """What was removed and is not discarded yet keeps nobody from writing."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -76,3 +77,27 @@ def test_a_copy_of_a_tree_takes_the_room_of_what_was_removed(app: Inside, small:
     removed(app, small)
     assert app("COPY", "/t", "Destination: /u").status == 201
     assert (small / "u" / "f").read_bytes() == b"y" * 900_000
+
+
+def test_the_trash_is_emptied_before_a_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full as long as there is any trash."""
+    top = tmp_path / "top"
+    top.mkdir()
+    app = Inside(tmp_path / "state.db", {"": top})
+    assert app("MKCOL", "/d").status == 201
+    assert app("DELETE", "/d").status == 204
+    real, refused = os.write, []
+
+    def write(descriptor: int, data: bytes) -> int:
+        if os.listdir(top / TRASH):
+            refused.append(data)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write)
+    assert app("PUT", "/f", body=b"x").status == 201
+    assert len(refused) == 1
+    assert (top / "f").read_bytes() == b"x"
+    app.close()

@@ -213,6 +213,33 @@ def test_a_killed_waiter_holds_nobody_up(tmp_path: Path, killed: int) -> None:
     gate.close()
 
 
+def test_a_gap_in_the_queue_lets_nobody_in(tmp_path: Path) -> None:
+    """Who is early because the one before him has died waits for the holder all the same."""
+    gate = Gate(tmp_path / "gate")
+    read, write = os.pipe()
+
+    def wait() -> None:
+        with Gate(tmp_path / "gate").held():
+            os.write(write, b"in")
+
+    with gate.held():
+        dead = child(wait)
+        _until_waiting(tmp_path / "gate", 1)
+        early = child(wait)
+        _until_waiting(tmp_path / "gate", 2)
+        os.kill(dead, signal.SIGKILL)
+        assert ended(dead) == -signal.SIGKILL
+        _until_waiting(tmp_path / "gate", 1, kind="FLOCK", unless=lambda: _is_readable(read))
+        assert not _is_readable(read)
+    assert said(read, 2) == b"in"
+    assert ended(early) == 0
+    gate.close()
+
+
+def _is_readable(pipe: int) -> bool:
+    return bool(select.select([pipe], [], [], 0)[0])
+
+
 def test_a_killed_holder_holds_nobody_up(tmp_path: Path) -> None:
     read, write = os.pipe()
 
@@ -272,17 +299,19 @@ def test_a_disk_that_is_full_is_no_hindrance(
     assert intruders(log.lines()) == 0
 
 
-def _until_waiting(file: Path, count: int) -> None:
-    """Until so many wait for a lock of a file, as the kernel lists them."""
+def _until_waiting(
+    file: Path, count: int, *, kind: str = "", unless: Callable[[], bool] = lambda: False
+) -> None:
+    """Until so many wait for a lock of a file, as the kernel lists them, or what must not be is."""
     facts = file.stat()
     inode = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}:{facts.st_ino} "
     for _ in range(3000):
         waiting = [
             line
             for line in Path("/proc/locks").read_text().splitlines()
-            if "->" in line and inode in line
+            if "->" in line and inode in line and kind in line
         ]
-        if len(waiting) >= count:
+        if len(waiting) >= count or unless():
             return
         threading.Event().wait(0.01)
     raise AssertionError(f"nobody waits: {Path('/proc/locks').read_text()}")

@@ -3,7 +3,10 @@
 import sqlite3
 import subprocess
 import sys
+import threading
+from functools import partial
 from pathlib import Path as FilePath
+from typing import Any
 
 import pytest
 
@@ -72,6 +75,36 @@ def test_a_killed_writer_holds_nobody_up(tmp_path: FilePath) -> None:
     state.close()
 
 
+@pytest.mark.parametrize(("durable", "synchronous"), [(True, 2), (False, 1)])
+def test_a_commit_is_synced_where_that_was_promised(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, durable: bool, synchronous: int
+) -> None:
+    """Every connection that writes has asked for it: SQLite does not keep the setting."""
+    asked: dict[int, int] = {}
+
+    class Connection(sqlite3.Connection):
+        def execute(self, query: str, *values: Any) -> sqlite3.Cursor:
+            if query == "COMMIT":
+                ((found,),) = super().execute("PRAGMA synchronous").fetchall()
+                asked[id(self)] = found
+            return super().execute(query, *values)
+
+    connect = partial(sqlite3.connect, factory=Connection)
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    state = SqliteState(tmp_path / "state.db", durable=durable)
+
+    def write() -> None:
+        with state.write() as writer:
+            writer.set_property(A, "p", "<p/>")
+
+    write()
+    other = threading.Thread(target=write)
+    other.start()
+    other.join()
+    assert list(asked.values()) == [synchronous, synchronous]
+    state.close()
+
+
 def test_a_newer_schema_is_refused(tmp_path: FilePath) -> None:
     file = tmp_path / "state.db"
     SqliteState(file).close()
@@ -105,6 +138,28 @@ def test_what_is_no_database_can_be_read_past_and_stays(tmp_path: FilePath) -> N
         pass
     state.close()
     assert file.read_bytes() == b"no database at all" * 100
+
+
+def test_a_store_with_a_spoiled_page_is_not_written_to(tmp_path: FilePath) -> None:
+    """Not even elsewhere in it: what is there can still be saved."""
+    file = tmp_path / "state.db"
+    state = SqliteState(file)
+    with state.write() as writer:
+        for number in range(300):
+            writer.set_property(("a", f"{number:03}"), "p", "<p/>" * 20)
+    state.close()
+    size = 4096
+    last = file.stat().st_size // size - 1
+    with file.open("r+b") as opened:
+        opened.seek(last * size)
+        opened.write(bytes(size))
+    before = file.read_bytes()
+    state = SqliteState(file)
+    assert state.damage
+    with pytest.raises(Fault, match="403"), state.write():
+        pass
+    state.close()
+    assert file.read_bytes() == before
 
 
 def test_the_file_is_for_its_owner_alone(tmp_path: FilePath) -> None:

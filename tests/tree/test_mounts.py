@@ -29,7 +29,11 @@ def test_the_root_is_mounted() -> None:
 
 
 def test_a_path_lies_on_the_nearest_mount_above_it(mounted: Path) -> None:
-    assert mounts.holding(mounted) == mounts.Mount(mounted, "tmpfs")
+    found = mounts.holding(mounted)
+    assert (found.point, found.type) == (mounted, "tmpfs")
+    assert "size=1024k" in found.options
+    facts = mounted.stat()
+    assert found.device == f"{os.major(facts.st_dev)}:{os.minor(facts.st_dev)}"
     assert mounts.holding(mounted / "below" / "x").point == mounted
     for path in (mounted.parent, mounted.parent / "a b", mounted.with_name(mounted.name + "x")):
         assert mounts.holding(path).point != mounted
@@ -37,8 +41,8 @@ def test_a_path_lies_on_the_nearest_mount_above_it(mounted: Path) -> None:
 
 def test_the_mounts_below_a_path(mounted: Path) -> None:
     found = mounts.at_and_below(mounted.parent)
-    assert found == [mounts.holding(mounted.parent), mounts.Mount(mounted, "tmpfs")]
-    assert mounts.at_and_below(mounted) == [mounts.Mount(mounted, "tmpfs")]
+    assert found == [mounts.holding(mounted.parent), mounts.holding(mounted)]
+    assert mounts.at_and_below(mounted) == [mounts.holding(mounted)]
     assert [mount.point for mount in mounts.at_and_below(mounted / "x")] == [mounted]
 
 

@@ -10,8 +10,7 @@ import pytest
 from davserver.tree import TRASH, Tree, confined, own_name
 from davserver.tree.upload import WORK
 from tests.running import lacking
-
-NOBODY = 65534
+from tests.tree.nobody import as_nobody
 
 
 @pytest.fixture
@@ -143,7 +142,7 @@ def test_a_root_that_cannot_be_written_to_has_none(tmp_path: Path) -> None:
         assert tree.in_trash() == []
         tree.close()
 
-    _as_nobody(tmp_path, lambda folder: folder.chmod(0o555), run)
+    as_nobody(fill(tmp_path / "theirs"), lambda folder: folder.chmod(0o555), run)
 
 
 def test_what_nobody_may_write_to_is_discarded_all_the_same(tmp_path: Path) -> None:
@@ -159,7 +158,7 @@ def test_what_nobody_may_write_to_is_discarded_all_the_same(tmp_path: Path) -> N
         tree.close()
         assert not (folder / "a").exists()
 
-    _as_nobody(tmp_path, lock, run)
+    as_nobody(fill(tmp_path / "theirs"), lock, run)
 
 
 def test_what_nobody_may_enter_is_discarded_all_the_same(tmp_path: Path) -> None:
@@ -169,32 +168,4 @@ def test_what_nobody_may_enter_is_discarded_all_the_same(tmp_path: Path) -> None
         tree.close()
         assert not (folder / "a").exists()
 
-    _as_nobody(tmp_path, lambda folder: (folder / "a" / "b").chmod(0), run)
-
-
-def _as_nobody(
-    tmp_path: Path, prepare: Callable[[Path], object], run: Callable[[Path], None]
-) -> None:
-    """Do something with a tree of one's own, as a user without rights."""
-    folder = fill(tmp_path / "theirs")
-    for path in (folder, *folder.rglob("*")):
-        if not os.geteuid():
-            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
-    prepare(folder)
-    child = os.fork()
-    if not child:
-        code = 1
-        try:
-            # Nobody may pass through the folders above: the tree is entered before.
-            os.chdir(folder)
-            if not os.geteuid():
-                os.setgroups([])
-                os.setgid(NOBODY)
-                os.setuid(NOBODY)
-            run(Path("."))
-            code = 0
-        except BaseException as error:
-            os.write(2, f"{error!r}\n".encode())
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    as_nobody(fill(tmp_path / "theirs"), lambda folder: (folder / "a" / "b").chmod(0), run)
