@@ -10,7 +10,7 @@ from cheroot.makefile import MakeFile
 from cheroot.server import HTTPConnection
 
 from davserver.serving.requests import DavRequest
-from davserver.serving.streams import Reader
+from davserver.serving.streams import Reader, Writer
 
 LINGER_SECONDS = 2.0
 STAY_MILLISECONDS = 2
@@ -60,5 +60,5 @@ class DavConnection(HTTPConnection):
             pass
 
 
-def _stream(connected: Any, mode: str, size: int) -> Any:
-    return Reader(connected, size) if "r" in mode else MakeFile(connected, mode, size)
+def _stream(connected: Any, mode: str, size: int) -> Reader | Writer:
+    return Reader(connected, size) if "r" in mode else Writer(connected)

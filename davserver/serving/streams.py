@@ -1,4 +1,6 @@
-"""What is read from a socket: buffered in C, where cheroot's own stream is of Python."""
+"""What is read from a socket, buffered in C, and what is written to it, not buffered at all:
+cheroot's own streams are of Python, and copy what they are given.
+"""
 
 import io
 import socket
@@ -20,6 +22,20 @@ class Reader(io.BufferedReader):
             return bool(self.peek(1))
         finally:
             self._source.is_quiet = False
+
+
+class Writer:
+    """The outgoing bytes of a connection; cheroot counts ``bytes_written``."""
+
+    bytes_written = 0
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+
+    def write(self, data: bytes) -> int:
+        """Send all of it. Raises OSError."""
+        self._socket.sendall(data)
+        return len(data)
 
 
 class _Source(socket.SocketIO):
