@@ -58,20 +58,22 @@ def run(request: Request, shares: Shares) -> Answer:
     if settled.in_the_way:
         return _blocked(shares, asked, settled.in_the_way)
 
-    with ExitStack() as held:
-        upload = held.enter_context(shares.upload(place)) if settled.creates else None
-        if upload is not None:
-            upload.finish(shares.tick())
-        section = held.enter_context(shares.section(place))
-        settled = _settle(section, asked)
-        if settled.in_the_way:
-            return _blocked(shares, asked, settled.in_the_way)
-        if settled.creates:
-            if upload is None:
-                raise faults.not_found()
-            section.create_locked(place, upload, wanted)
-        else:
-            section.grant(place, wanted)
+    done = False
+    while not done:
+        with ExitStack() as held:
+            upload = held.enter_context(shares.upload(place)) if settled.creates else None
+            if upload is not None:
+                upload.finish(shares.tick())
+            section = held.enter_context(shares.section(place))
+            settled = _settle(section, asked)
+            if settled.in_the_way:
+                return _blocked(shares, asked, settled.in_the_way)
+            if settled.creates and upload is not None:
+                section.create_locked(place, upload, wanted)
+            elif not settled.creates:
+                section.grant(place, wanted)
+            # Else what was there has gone meanwhile: now with an empty file.
+            done = not settled.creates or upload is not None
 
     status = HTTPStatus.CREATED if settled.creates else HTTPStatus.OK
     return _discovery(shares, place, status, (("Lock-Token", f"<{wanted.token}>"),))

@@ -9,7 +9,7 @@ import errno
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from davserver.protocol import resources
+from davserver.protocol import faults, resources
 from davserver.protocol.documents import Change
 from davserver.protocol.headers import date
 from davserver.protocol.locks import Lock
@@ -300,7 +300,9 @@ class Section(View):
     def patch(self, place: Place, changes: Sequence[Change]) -> None:
         """Carry out a PROPPATCH whose changes are all possible, in their order."""
         facts = place.share.tree.find(place.local)
-        assert facts is not None, "settled before"
+        if facts is None:
+            # Gone behind the server's back, since this was settled.
+            raise faults.not_found()
         stamp = place.share.tree.stamp(place.local) or UNKNOWN
         times = [change.text for change in changes if change.name == LAST_MODIFIED]
         touch = None
