@@ -9,7 +9,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeVar
@@ -21,6 +21,7 @@ from davserver.protocol.paths import Path
 from davserver.protocol.resources import NANO, Stat
 from davserver.share import Place, Section, Share, View, claims, holding, names, recovery
 from davserver.share.claims import Access
+from davserver.share.entrance import Entrance
 from davserver.state import Intent, Operation, State, Writer
 from davserver.tree import TRASH, Upload, content
 
@@ -116,14 +117,13 @@ class Shares:
         """What is there now."""
         return View(self.resolve, self.state.read(), self.now, self.prefix)
 
-    @contextmanager
     def section(
         self,
         *writes: Place,
         reads: Sequence[Place] = (),
         tree: bool = False,
         claim: Intent | None = None,
-    ) -> Iterator[Section]:
+    ) -> AbstractContextManager[Section]:
         """The commit section, for a request that changes ``writes`` and looks at ``reads``; with
         ``tree`` all that is below them, too. ``claim`` is its own, if it has one.
 
@@ -132,8 +132,7 @@ class Shares:
         where the state cannot be written.
         """
         access = Access(tuple(one.key for one in writes), tuple(one.key for one in reads), tree)
-        with self._admitted(access, claim) as section:
-            yield section
+        return self._admitted(access, claim)
 
     @contextmanager
     def _admitted(self, access: Access, claim: Intent | None) -> Iterator[Section]:
@@ -148,48 +147,11 @@ class Shares:
             self._pause(0.02)
             waited += 0.02
 
-    @contextmanager
-    def _section(self) -> Iterator[Section]:
-        """Names are durable before it is left. Where it fails after names had been changed, it
-        raises Fault 500 instead of what the storage said: nobody shall think that nothing is done.
-        """
-        section: Section | None = None
-        went_on: list[bool] = []
-
-        def settle(writer: Writer) -> None:
-            # Until it is known.
-            went_on.append(True)
-            went_on[0] = self._settle(writer)
-
-        try:
-            with self.state.write(settle) as writer:
-                section = self._over(writer)
-                yield section
-            went_on.append(True)
-            section.names.sync()
-        except (OSError, Fault) as error:
-            if went_on != [True]:
-                raise
-            log.error("a change may have been made or not: %r", error)
-            raise faults.unsure() from error
-        finally:
-            if section is not None:
-                section.names.close()
+    def _section(self) -> Entrance:
+        return Entrance(self.state, self._over)
 
     def _over(self, writer: Writer) -> Section:
         return Section(self.resolve, self.find, writer, self.now, self.prefix, self.tick)
-
-    def _settle(self, writer: Writer) -> bool:
-        """A section has failed after it had kept an intent: finish or drop that at once. Gives
-        whether anything was finished.
-        """
-        section = self._over(writer)
-        try:
-            found = [intent for intent in reversed(writer.intents()) if not intent.lasts]
-            ended = [recovery.recover(section, intent) for intent in found]
-            return any(ended)
-        finally:
-            section.names.close()
 
     def _clear(self, section: Section, access: Access, claim: Intent | None) -> bool:
         """Finish what nobody else will, and tell whether nothing is in the way."""
@@ -213,6 +175,9 @@ class Shares:
                     raise
         if orphans:
             section.writer.commit()
+            # What was held open may have another name now.
+            section.names.sync()
+            section.names.close()
         return all(claims.are_apart(access, intent) for intent in found if intent not in orphans)
 
     @contextmanager

@@ -6,6 +6,8 @@ from davserver.shares import Shares
 
 INTERVAL = 2.0
 """Seconds between two looks, when nobody asks for one."""
+COURTESY = 0.1
+"""Seconds from being asked to the beginning: whoever asked has an answer to give first."""
 
 
 class Upkeep:
@@ -14,7 +16,7 @@ class Upkeep:
     def __init__(self, shares: Shares) -> None:
         self._shares = shares
         self._wanted = threading.Event()
-        self._is_over = False
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="davserver upkeep", daemon=True)
 
     def start(self) -> None:
@@ -23,13 +25,13 @@ class Upkeep:
         self._thread.start()
 
     def stop(self) -> None:
-        self._is_over = True
+        self._over.set()
         self._wanted.set()
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._is_over:
+        while not self._over.is_set():
             self._wanted.wait(INTERVAL)
             self._wanted.clear()
-            if not self._is_over:
+            if not self._over.wait(COURTESY):
                 self._shares.tend()

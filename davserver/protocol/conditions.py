@@ -63,6 +63,7 @@ class State:
 
 ANY = "*"
 NO_LOCK = "DAV:no-lock"
+_FIELDS = frozenset({"if", "if-match", "if-none-match", "if-unmodified-since", "if-modified-since"})
 _ETAG = r'(?:W/)?"[^\x00-\x20"\x7f]*"'
 _ETAG_LIST = re.compile(rf"[\s,]*(?:{_ETAG}[ \t]*(?:,[\s,]*|$))+")
 # RFC 4918 took the entity tags of RFC 2616, which may hold spaces.
@@ -80,6 +81,8 @@ def read(values: Mapping[str, str], path: Path, prefix: Path, principal: str) ->
     Raises Fault 400 for an If header that breaks the grammar of RFC 4918 section 10.4.2. Entity
     tags that break theirs match nothing: Joplin sends `If-None-Match: JoplinIgnore-123`.
     """
+    if _FIELDS.isdisjoint(values):
+        return Guard(principal=principal)
     lists = _read_if(values.get("if"), path, prefix)
     return Guard(
         match=_read_etags(values.get("if-match")),

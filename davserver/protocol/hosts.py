@@ -1,6 +1,7 @@
 """Host names: what of a Host header is the name, and which names mean this machine."""
 
 import ipaddress
+from functools import lru_cache
 
 
 def host_name(text: str) -> str:
@@ -11,6 +12,7 @@ def host_name(text: str) -> str:
     return text.rpartition(":")[0] if text.count(":") == 1 else text
 
 
+@lru_cache(maxsize=64)
 def is_loopback(name: str) -> bool:
     """Whether a host name can only mean this machine (RFC 6761 section 6.3)."""
     if name.removesuffix(".") == "localhost" or name.removesuffix(".").endswith(".localhost"):

@@ -17,19 +17,23 @@ class Subject:
     """What a request meets at a URL.
 
     ``facts`` are those of the entry itself, None where there is none; ``parent`` those of the
-    collection above it. ``href`` and ``parent_href`` are for people. ``slash`` says that the URL
-    was written as a collection's. ``root`` says that it is the root of a share, ``link`` that the
+    collection above it. ``prefix`` is what hrefs begin with. ``slash`` says that the URL was
+    written as a collection's. ``root`` says that it is the root of a share, ``link`` that the
     entry is a symbolic link which readers may follow.
     """
 
     path: Path
     facts: Stat | None
     parent: Stat | None
-    href: str
-    parent_href: str
+    prefix: Path = ()
     slash: bool = False
     root: bool = False
     link: bool = False
+
+    @property
+    def parent_href(self) -> str:
+        """For people."""
+        return paths.href(self.path[:-1], True, self.prefix)
 
     @property
     def is_collection(self) -> bool:

@@ -1,6 +1,9 @@
 """One request on a connection: its first line, and the end of its body."""
 
 import re
+import time
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 from cheroot.server import HeaderReader, HTTPRequest
@@ -45,23 +48,27 @@ class DavRequest(HTTPRequest):
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.header_reader = self._read_headers
-        self._expects_invite = False
+        self._expected = b""
 
     def _read_headers(self, stream: Any, headers: dict[bytes, bytes]) -> None:
         """Keep `Expect` from cheroot, which would invite every body before anybody wants it."""
         HeaderReader()(stream, headers)
-        self._expects_invite = headers.pop(b"Expect", b"").lower() == b"100-continue"
+        self._expected = headers.pop(b"Expect", b"")
 
     def read_request_headers(self) -> bool:
         """An absolute target's authority stands before the Host header (RFC 9112 section 3.2.2)."""
         ready: bool = super().read_request_headers()  # type: ignore[no-untyped-call] # its stub has no types
         if ready and self.authority:
             self.inheaders[b"Host"] = self.authority
+        if ready and self._expected:
+            self.inheaders[b"Expect"] = self._expected
         return ready
 
     def respond(self) -> None:
         """Let the application answer."""
-        is_awaited = self._expects_invite and self.response_protocol == "HTTP/1.1"
+        is_awaited = (
+            self._expected.lower() == b"100-continue" and self.response_protocol == "HTTP/1.1"
+        )
         invite = Invite(self.conn.wfile, is_awaited)
         if self.chunked_read:
             self.rfile = ChunkedBody(self.conn.rfile, invite)
@@ -85,6 +92,8 @@ class DavRequest(HTTPRequest):
             self.close_connection = True
         if self.close_connection and not body.drain(0):
             self.conn.lingers = True
+        if all(name.lower() != b"date" for name, _ in self.outheaders):
+            self.outheaders.append((b"Date", _date(int(time.time()))))
         super().send_headers()
 
     def write(self, chunk: bytes) -> None:
@@ -97,3 +106,9 @@ class DavRequest(HTTPRequest):
         self.simple_response(status, sentence + "\n")
         self.conn.lingers = True
         return False
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    """A Date header, written once a second."""
+    return formatdate(second, usegmt=True).encode("ascii")

@@ -1,7 +1,6 @@
 """The names that a commit section changes: directories are held open, and made durable together."""
 
 import errno
-from contextlib import ExitStack
 
 from davserver.protocol.paths import Path
 from davserver.protocol.resources import Stamp
@@ -18,19 +17,24 @@ class Names:
     """The directories that one section works in. Every method raises OSError."""
 
     def __init__(self) -> None:
-        self._held = ExitStack()
+        self._held: list[Directory] = []
         self._directories: dict[Path, Directory] = {}
         self._changed: dict[Path, Directory] = {}
 
     def close(self) -> None:
-        self._held.close()
+        """Hold nothing open: what is asked for again is looked for again."""
+        self._directories.clear()
+        self._changed.clear()
+        while self._held:
+            self._held.pop().close()
 
     def at(self, place: Place) -> Directory:
         """The open directory that holds a place."""
         key = place.key[:-1]
         found = self._directories.get(key)
         if found is None:
-            found = self._directories[key] = self._held.enter_context(place.directory())
+            found = self._directories[key] = place.directory()
+            self._held.append(found)
         return found
 
     def changing(self, place: Place) -> Directory:
@@ -60,7 +64,9 @@ class Names:
     def way(self, place: Place) -> Directory | None:
         """A directory for a file that gets a name for a moment, on its way to a place."""
         trash = place.share.tree.trash()
-        return None if trash is None else self._held.enter_context(trash)
+        if trash is not None:
+            self._held.append(trash)
+        return trash
 
 
 def beside(place: Place) -> Place:

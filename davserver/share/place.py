@@ -1,7 +1,7 @@
 """Where things are: a `Share` is a tree under a name, a `Place` a path in it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from davserver.protocol.paths import Path
 from davserver.tree import Directory, Tree
@@ -15,15 +15,14 @@ class Share:
     tree: Tree
     read_only: bool = False
 
-    @property
-    def prefix(self) -> Path:
-        """Its path below the server's root."""
-        return (self.name,) if self.name else ()
+    prefix: Path = field(init=False, repr=False, compare=False)
+    """Its path below the server's root."""
+    base: Path = field(init=False, repr=False, compare=False)
+    """The names of its real directory: state is kept by real paths."""
 
-    @property
-    def base(self) -> Path:
-        """The names of its real directory: state is kept by real paths."""
-        return self.tree.real.parts[1:]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prefix", (self.name,) if self.name else ())
+        object.__setattr__(self, "base", self.tree.real.parts[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +31,14 @@ class Place:
 
     share: Share
     path: Path
+    local: Path = field(init=False, repr=False, compare=False)
+    key: Path = field(init=False, repr=False, compare=False)
+    """How the state knows it."""
 
-    @property
-    def local(self) -> Path:
-        return self.path[len(self.share.prefix) :]
-
-    @property
-    def key(self) -> Path:
-        """How the state knows it."""
-        return self.share.base + self.local
+    def __post_init__(self) -> None:
+        local = self.path[len(self.share.prefix) :]
+        object.__setattr__(self, "local", local)
+        object.__setattr__(self, "key", self.share.base + local)
 
     @property
     def parent(self) -> "Place":

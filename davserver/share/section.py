@@ -50,6 +50,15 @@ class Section(View):
         self.tick = tick
         self.names = Names()
 
+    def _entry(self, place: Place) -> tuple[Stat | None, Stat | None]:
+        if place.is_root:
+            return super()._entry(place)
+        try:
+            directory = self.names.at(place)
+        except OSError:
+            return super()._entry(place)
+        return directory.find(place.name), directory.facts()
+
     def publish(self, place: Place, upload: Upload) -> None:
         """Give finished content a name that is free."""
         self._make_way(place)

@@ -31,19 +31,22 @@ class View:
     def subject(self, place: Place, target: Target) -> Subject:
         """What a request meets at a URL. Raises OSError."""
         tree = place.share.tree
-        facts = tree.find(place.local)
-        parent = tree.find(place.local[:-1]) if place.local else None
+        facts, parent = self._entry(place)
         is_link = facts is not None and resources.is_link(facts)
         return Subject(
             place.path,
             facts,
             parent,
-            paths.href(place.path, target.slash, self._prefix),
-            paths.href(place.path[:-1], True, self._prefix),
+            self._prefix,
             slash=target.slash,
             root=place.is_root,
             link=is_link and tree.follow and tree.look(place.local) is not None,
         )
+
+    def _entry(self, place: Place) -> tuple[Stat | None, Stat | None]:
+        """The facts of what is at a place, a link itself included, and of what holds it."""
+        tree = place.share.tree
+        return tree.find(place.local), tree.find(place.local[:-1]) if place.local else None
 
     def require(
         self,

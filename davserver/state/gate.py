@@ -11,8 +11,7 @@ import fcntl
 import os
 import struct
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 _TICKET = 0
@@ -36,21 +35,28 @@ class Gate:
         while self._open:
             os.close(self._open.pop())
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Wait for one's turn, and let nobody else in."""
+    def held(self) -> "_Turn":
+        """A context manager that waits for one's turn, and lets nobody else in."""
+        return _Turn(self)
+
+    def enter(self) -> tuple[int, int]:
+        """Wait for one's turn. Gives what `leave` takes."""
         gate = self._descriptor()
         place = self._take_place(gate)
         try:
             _lock(gate, fcntl.F_WRLCK, place - 1)
-            _lock(gate, fcntl.F_UNLCK, place - 1)
             fcntl.flock(gate, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(gate, fcntl.LOCK_UN)
+        except BaseException:
+            _unlock_place(gate, place)
+            raise
+        return gate, place
+
+    def leave(self, gate: int, place: int) -> None:
+        """Let the next one in."""
+        try:
+            fcntl.flock(gate, fcntl.LOCK_UN)
         finally:
-            _lock(gate, fcntl.F_UNLCK, place)
+            _unlock_place(gate, place)
 
     def _take_place(self, gate: int) -> int:
         _lock(gate, fcntl.F_WRLCK, _TICKET)
@@ -76,5 +82,26 @@ class Gate:
         return found
 
 
-def _lock(gate: int, kind: int, start: int) -> None:
-    fcntl.fcntl(gate, fcntl.F_OFD_SETLKW, _FLOCK.pack(kind, os.SEEK_SET, start, 1, 0))
+class _Turn:
+    """One's turn. A class, because every change enters: a generator takes several times as long."""
+
+    __slots__ = ("_gate", "_held")
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._held = (0, 0)
+
+    def __enter__(self) -> None:
+        self._held = self._gate.enter()
+
+    def __exit__(self, *raised: object) -> None:
+        self._gate.leave(*self._held)
+
+
+def _lock(gate: int, kind: int, start: int, length: int = 1) -> None:
+    fcntl.fcntl(gate, fcntl.F_OFD_SETLKW, _FLOCK.pack(kind, os.SEEK_SET, start, length, 0))
+
+
+def _unlock_place(gate: int, place: int) -> None:
+    """One's own place, and the one before it that one has waited for."""
+    _lock(gate, fcntl.F_UNLCK, place - 1, 2)

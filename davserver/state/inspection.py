@@ -43,7 +43,7 @@ class Inspection:
         try:
             self.owners = living(FilePath(f"{file}-owners"))
             self._connection = self._held.enter_context(_closing(self._connect()))
-            self.rows = Rows(self._connection, self._translated)
+            self.rows = Rows(self._connection, errors.translated)
             with suppress(_Damaged), self._noted():
                 self.version = schema.version(self._connection)
                 if self.version < schema.VERSION:
@@ -103,12 +103,12 @@ class Inspection:
         self._connection.backup(memory)
         schema.migrate(memory, self.version)
         self._connection = memory
-        self.rows = Rows(memory, self._translated)
+        self.rows = Rows(memory, errors.translated)
 
     def _read_nothing(self) -> None:
         memory = self._held.enter_context(_closing(_memory()))
         schema.migrate(memory, 0)
-        self.rows = Rows(memory, self._translated)
+        self.rows = Rows(memory, errors.translated)
 
     @contextmanager
     def _noted(self) -> Iterator[None]:

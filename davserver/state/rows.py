@@ -1,8 +1,8 @@
 """What the SQLite store holds, row by row: the queries."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +14,8 @@ from davserver.protocol.resources import UNKNOWN, Stamp
 from davserver.state import Intent, Operation, keys
 from davserver.state.owners import Owners
 
-Translated = Callable[[], AbstractContextManager[None]]
-"""Gives SQLite's errors in the words of the operating system, or as Faults."""
+Translate = Callable[[sqlite3.DatabaseError], Exception]
+"""Gives what is to be raised instead: an error of the operating system, or a Fault."""
 
 _STAMP = "inode, born, kind"
 _LOCK = f"token, parent, name, deep, exclusive, owner, principal, timeout, expires, {_STAMP}"
@@ -27,13 +27,16 @@ _INTENT = (
     " replaced, old_time, new_time"
 )
 
+_TABLES = ("intent", "lock", "property")
+_FILLED = "SELECT " + ", ".join(f"EXISTS (SELECT 1 FROM {table})" for table in _TABLES)
+
 
 class Rows:
     """What a `Reader` gives, over the connection of one thread."""
 
-    def __init__(self, connection: sqlite3.Connection, translated: Translated) -> None:
+    def __init__(self, connection: sqlite3.Connection, translate: Translate) -> None:
         self._connection = connection
-        self._translated = translated
+        self._translate = translate
 
     def locks(self, path: Path, now: float, *, below: bool = False) -> tuple[Lock, ...]:
         values = keys.places(path)
@@ -103,15 +106,17 @@ class Rows:
         query = f"SELECT id, {_INTENT} FROM intent ORDER BY id"
         return tuple(_intent(row) for row in self._rows(query, ()))
 
-    def _locks(self, query: str, values: Iterable[object], now: float) -> Iterator[Lock]:
+    def _locks(self, query: str, values: Sequence[object], now: float) -> Iterator[Lock]:
         for row in self._rows(query, values):
             lock = _lock(row)
             if lock.expires > now:
                 yield lock
 
-    def _rows(self, query: str, values: Iterable[object]) -> list[tuple[Any, ...]]:
-        with self._translated():
-            return self._connection.execute(query, tuple(values)).fetchall()
+    def _rows(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._translate(error) from error
 
 
 class Spared(Rows):
@@ -120,12 +125,12 @@ class Spared(Rows):
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, translated: Translated, damage: Callable[[], str]
+        self, connection: sqlite3.Connection, translate: Translate, damage: Callable[[], str]
     ) -> None:
-        super().__init__(connection, translated)
+        super().__init__(connection, translate)
         self._damage = damage
 
-    def _rows(self, query: str, values: Iterable[object]) -> list[tuple[Any, ...]]:
+    def _rows(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         if self._damage():
             return []
         try:
@@ -140,13 +145,33 @@ class WritableRows(Rows):
     """What a `Writer` gives, within a write transaction."""
 
     def __init__(
-        self, connection: sqlite3.Connection, translated: Translated, owners: Owners
+        self, connection: sqlite3.Connection, translate: Translate, owners: Owners
     ) -> None:
-        super().__init__(connection, translated)
+        super().__init__(connection, translate)
         self._owners = owners
+        self._filled: dict[str, int] | None = None
         self.has_intended = False
         """Whether an intent has been kept, so that a failure leaves something to settle."""
         self._is_trying = False
+
+    def intents(self) -> tuple[Intent, ...]:
+        return super().intents() if self._is_filled("intent") else ()
+
+    def locks(self, path: Path, now: float, *, below: bool = False) -> tuple[Lock, ...]:
+        return super().locks(path, now, below=below) if self._is_filled("lock") else ()
+
+    def has_rows(self, path: Path, *, below: bool = True) -> bool:
+        is_filled = self._is_filled("property") or self._is_filled("lock")
+        return is_filled and super().has_rows(path, below=below)
+
+    def _is_filled(self, table: str) -> bool:
+        """Whether a table has any rows: most changes meet none, and one query tells that of all.
+        Within the transaction nobody else adds any.
+        """
+        if self._filled is None:
+            (found,) = self._rows(_FILLED, ())
+            self._filled = dict(zip(_TABLES, found, strict=True))
+        return bool(self._filled[table])
 
     def add_lock(self, lock: Lock) -> None:
         self._run(
@@ -217,9 +242,7 @@ class WritableRows(Rows):
         self.has_intended = True
         owner = self._owners.me
         query = f"INSERT INTO intent ({_INTENT}) VALUES ({', '.join('?' * 13)})"
-        with self._translated():
-            values = _values(replace(intent, owner=owner))
-            number = self._connection.execute(query, values).lastrowid
+        number = self._run(query, *_values(replace(intent, owner=owner))).lastrowid
         return replace(intent, owner=owner, id=number or 0)
 
     def change_intent(self, intent: Intent) -> None:
@@ -241,12 +264,27 @@ class WritableRows(Rows):
     def remove_intent(self, number: int) -> None:
         self._run("DELETE FROM intent WHERE id = ?", number)
 
+    def begin(self) -> None:
+        """Begin the transaction."""
+        self._run("BEGIN IMMEDIATE")
+
+    def end(self) -> None:
+        """Keep what has been changed, and end the transaction."""
+        self._run("COMMIT")
+
+    def undo(self) -> None:
+        """Take back what has been changed since the last commit, and end the transaction, if one
+        has begun.
+        """
+        self._filled = None
+        with suppress(sqlite3.Error):
+            self._connection.execute("ROLLBACK")
+
     def commit(self) -> None:
-        with self._translated():
-            self._connection.execute("COMMIT")
-            self._connection.execute("BEGIN IMMEDIATE")
-            if self._is_trying:
-                self._connection.execute("SAVEPOINT attempt")
+        self.end()
+        self.begin()
+        if self._is_trying:
+            self._run("SAVEPOINT attempt")
 
     def is_orphan(self, intent: Intent) -> bool:
         return not intent.lasts or not self._owners.is_alive(intent.owner)
@@ -285,9 +323,12 @@ class WritableRows(Rows):
             *keys.below(source),
         )
 
-    def _run(self, query: str, *values: object) -> None:
-        with self._translated():
-            self._connection.execute(query, values)
+    def _run(self, query: str, *values: object) -> sqlite3.Cursor:
+        self._filled = None
+        try:
+            return self._connection.execute(query, values)
+        except sqlite3.DatabaseError as error:
+            raise self._translate(error) from error
 
 
 def _stamp(stamp: Stamp) -> tuple[int, int, int]:

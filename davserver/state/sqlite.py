@@ -72,7 +72,7 @@ class SqliteState:
 
     def read(self) -> Spared:
         connection = _NOTHING if self._damage else self._connection()
-        return Spared(connection, self._translated, lambda: self._damage)
+        return Spared(connection, self._translate, lambda: self._damage)
 
     @contextmanager
     def write(self, settle: Settle | None = None) -> Iterator[WritableRows]:
@@ -80,16 +80,27 @@ class SqliteState:
             raise faults.damaged_state(self._damage)
         connection = self._connection()
         with self._gate.held():
-            writer = WritableRows(connection, self._translated, self._owners)
+            writer = WritableRows(connection, self._translate, self._owners)
             try:
-                with self._transaction(connection):
-                    yield writer
+                writer.begin()
+                yield writer
+                writer.end()
             except BaseException:
+                writer.undo()
                 if writer.has_intended and settle is not None:
                     # Where this fails too, whoever holds the gate next finds the intent.
-                    with suppress(OSError, faults.Fault), self._transaction(connection):
-                        settle(writer)
+                    with suppress(OSError, faults.Fault):
+                        self._settle(writer, settle)
                 raise
+
+    def _settle(self, writer: WritableRows, settle: Settle) -> None:
+        try:
+            writer.begin()
+            settle(writer)
+            writer.end()
+        except BaseException:
+            writer.undo()
+            raise
 
     def bury_owners(self) -> None:
         """Forget the dead owners. To be called within a write transaction. Raises OSError."""
@@ -106,18 +117,6 @@ class SqliteState:
         """Copy the store to a new file while it is in use. Raises OSError."""
         with self._translated():
             copying.copy(self._connection(), file)
-
-    @contextmanager
-    def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
-        with self._translated():
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                connection.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                raise
 
     def _connection(self) -> sqlite3.Connection:
         found: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -156,8 +155,11 @@ class SqliteState:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            self._note(errors.damage(error))
-            raise errors.translated(error) from error
+            raise self._translate(error) from error
+
+    def _translate(self, error: sqlite3.DatabaseError) -> Exception:
+        self._note(errors.damage(error))
+        return errors.translated(error)
 
     def _note(self, damage: str) -> None:
         """From now on nothing of it is read or written."""

@@ -35,6 +35,13 @@ class Directory(Closing):
         """The facts of an entry itself; a link is not followed."""
         return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
 
+    def find(self, name: str) -> os.stat_result | None:
+        """As `stat`, or None where nothing has the name."""
+        try:
+            return self.stat(name)
+        except FileNotFoundError:
+            return None
+
     def scan(self) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
         """All entries, as they come from the operating system."""
         return os.scandir(self.fd)

@@ -40,6 +40,17 @@ def holding(path: PurePath) -> Mount:
     return found
 
 
+def points_below(path: PurePath) -> list[PurePath]:
+    """The mount points at and below a real path. Raises OSError."""
+    top = os.fsencode(path)
+    below = top.rstrip(b"/") + b"/"
+    with open("/proc/self/mountinfo", "rb") as lines:
+        points = [_unescape(line.split(b" ", 5)[4]) for line in lines]
+    return [
+        PurePath(os.fsdecode(point)) for point in points if point == top or point.startswith(below)
+    ]
+
+
 def at_and_below(path: PurePath) -> list[Mount]:
     """The mount that a real path lies on, and those below it. Raises OSError."""
     below = {mount.point: mount for mount in table() if mount.point.is_relative_to(path)}
@@ -49,4 +60,4 @@ def at_and_below(path: PurePath) -> list[Mount]:
 
 def _unescape(point: bytes) -> bytes:
     """Mount points have their spaces and backslashes in octal."""
-    return point.decode("unicode_escape").encode("latin-1")
+    return point.decode("unicode_escape").encode("latin-1") if b"\\" in point else point

@@ -244,8 +244,8 @@ class Tree:
         for a moment. It is made if missing; None where the root cannot hold one. To be used within
         a commit section: it may be removed outside of one.
         """
-        with self.directory(()) as root:
-            return trash.opened(self, root)
+        # The tree's own descriptor, which stays open.
+        return trash.opened(self, Directory(self._root))
 
     def in_trash(self, *, work: bool = False) -> list[str]:
         """The names in the trash; or with ``work``, which only who is in a commit section may ask
@@ -285,11 +285,7 @@ class Tree:
     def mounts_below(self, path: Path) -> frozenset[Path]:
         """The paths at and below a path where another file system is mounted."""
         top = self.real.joinpath(*path)
-        return frozenset(
-            mount.point.relative_to(self.real).parts
-            for mount in mounts.table()
-            if mount.point.is_relative_to(top)
-        )
+        return frozenset(point.relative_to(self.real).parts for point in mounts.points_below(top))
 
     def _facts(self, path: Path, *, follow: bool) -> os.stat_result | None:
         flags = os.O_PATH if follow else os.O_PATH | os.O_NOFOLLOW

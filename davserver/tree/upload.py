@@ -6,6 +6,7 @@ default ACL, quota and mount are right. Where a file system cannot do that, it h
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -78,11 +79,16 @@ class Upload(Closing):
         """Take mode, owner, group, ACL and extended attributes of the file that will be replaced,
         as far as the server is permitted to.
         """
-        old = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory.fd)
+        self._resemble(directory, name)
+
+    def resemble_present(self, name: str) -> os.stat_result | None:
+        """Resemble the file that has a name in its own directory now. Gives the facts of that one,
+        or None where no file has it.
+        """
         try:
-            content.resemble(self.fd, os.fstat(old), old)
-        finally:
-            os.close(old)
+            return self._resemble(self._directory, name)
+        except FileNotFoundError:
+            return None
 
     def finish(self, modified_ns: int) -> os.stat_result:
         """Set the modification time, in nanoseconds since the epoch, as the last that happens to
@@ -130,6 +136,17 @@ class Upload(Closing):
         else:
             self._directory.rename(self._name, self._directory, name)
             self._name = None
+
+    def _resemble(self, directory: Directory, name: str) -> os.stat_result | None:
+        old = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory.fd)
+        try:
+            facts = os.fstat(old)
+            if not stat.S_ISREG(facts.st_mode):
+                return None
+            content.resemble(self.fd, facts, old)
+            return facts
+        finally:
+            os.close(old)
 
     def _open(self, mode: int, unnamed: bool) -> int:
         if unnamed:

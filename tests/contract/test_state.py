@@ -556,3 +556,24 @@ def test_a_settling_that_fails_leaves_the_intent(stores: Stores) -> None:
         run()
     assert [one.source for one in read().intents()] == [AB]
     assert having(read()) == set()
+
+
+def test_who_settles_does_not_trust_what_the_failed_one_saw(stores: Stores) -> None:
+    """It has seen an end of its intent that was taken back."""
+    _, write = stores
+    settled: list[Operation] = []
+
+    def settle(writer: Writer) -> None:
+        settled.extend(intent.operation for intent in writer.intents())
+
+    def fail() -> None:
+        with write(settle) as writer:
+            kept = writer.add_intent(Intent(Operation.MOVE, A, AB))
+            writer.commit()
+            writer.remove_intent(kept.id)
+            assert writer.intents() == ()
+            raise RuntimeError("on purpose")
+
+    with pytest.raises(RuntimeError, match="on purpose"):
+        fail()
+    assert settled == [Operation.MOVE]

@@ -1,8 +1,14 @@
 """PUT: what an overwritten file keeps."""
 
 import subprocess
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from davserver.share import Place, Section
+from davserver.shares import Shares
 from tests.running import lacking, program
 from tests.security.inside import Inside
 
@@ -24,3 +30,51 @@ def test_an_overwritten_file_keeps_exactly_its_acl(tmp_path: Path) -> None:
     app.close()
     assert subprocess.check_output([getfacl, "-cp", str(top / "f")]) == before
     assert b"user:nobody" in subprocess.check_output([getfacl, "-cp", str(top / "new")])
+
+
+@pytest.mark.parametrize(
+    ("target", "fields", "status"),
+    [
+        ("/f", ("If-None-Match: *",), 412),
+        ("/missing/f", (), 409),
+        ("/f/below", (), 409),
+        ("/", (), 405),
+        ("/new/", (), 409),
+        ("/new", (), 400),
+    ],
+)
+def test_a_refusal_comes_before_what_is_wrong_with_the_content(
+    target: str, fields: tuple[str, ...], status: int, tmp_path: Path
+) -> None:
+    """Small content is taken in first, and nobody can tell."""
+    top = tmp_path / "top"
+    top.mkdir()
+    (top / "f").write_text("old")
+    app = Inside(tmp_path / "state.db", {"": top})
+    wrong = "Content-MD5: AAAAAAAAAAAAAAAAAAAAAA=="
+    assert app("PUT", target, wrong, *fields, body=b"new").status == status
+    app.close()
+    assert {path.name: path.read_text() for path in top.iterdir()} == {"f": "old"}
+
+
+def test_what_is_overwritten_meanwhile_by_another_file_lends_its_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = tmp_path / "top"
+    top.mkdir()
+    (top / "f").write_text("old")
+    app = Inside(tmp_path / "state.db", {"": top})
+    real = Shares.section
+
+    def section(shares: Shares, *places: Place, **access: Any) -> AbstractContextManager[Section]:
+        (top / "f").unlink()
+        (top / "f").write_text("another")
+        (top / "f").chmod(0o600)
+        return real(shares, *places, **access)
+
+    (top / "f").chmod(0o640)
+    monkeypatch.setattr(Shares, "section", section)
+    assert app("PUT", "/f", body=b"new").status == 204
+    monkeypatch.undo()
+    app.close()
+    assert ((top / "f").read_text(), (top / "f").stat().st_mode & 0o777) == ("new", 0o600)

@@ -23,7 +23,7 @@ def subject(
     link: bool = False,
 ) -> Subject:
     names = tuple(name for name in path.split("/") if name)
-    return Subject(names, facts, parent, path, "/", path.endswith("/"), root, link)
+    return Subject(names, facts, parent, (), path.endswith("/"), root, link)
 
 
 def status(decide: Callable[[], object]) -> int | bool | None:
@@ -133,7 +133,7 @@ def test_a_lock_of_an_unmapped_url_may_be_made_where_a_file_may() -> None:
 
 
 def test_no_parent_names_what_is_missing() -> None:
-    missing = Subject(("a", "b", "c"), None, None, "/a/b/c", "/a/b/")
+    missing = Subject(("a", "b", "c"), None, None)
     with pytest.raises(Fault, match="/a/b/") as refused:
         plan.put(missing, "")
     assert refused.value.status is HTTPStatus.CONFLICT

@@ -1,0 +1,77 @@
+"""The way into a commit section, and out of it: names, rows and whoever waits, in one order."""
+
+import logging
+import sys
+from collections.abc import Callable
+from types import TracebackType
+
+from davserver.protocol import faults
+from davserver.protocol.faults import Fault
+from davserver.share import recovery
+from davserver.share.section import Section
+from davserver.state import State, Writer
+
+log = logging.getLogger("davserver.storage")
+
+
+class Entrance:
+    """A context manager around one section, which ``over`` makes of the writer that it is given.
+
+    Names are durable before it is left. Where it fails after names had been changed, it raises
+    Fault 500 instead of what the storage said: nobody shall think that nothing is done.
+
+    A class, because every change passes here: generators take several times as long.
+    """
+
+    __slots__ = ("_has_changed", "_over", "_section", "_transaction")
+
+    def __init__(self, state: State, over: Callable[[Writer], Section]) -> None:
+        self._over = over
+        self._transaction = state.write(self._settle)
+        self._section: Section | None = None
+        self._has_changed = False
+
+    def __enter__(self) -> Section:
+        writer = self._transaction.__enter__()
+        try:
+            section = self._section = self._over(writer)
+            return section
+        except BaseException:
+            self._transaction.__exit__(*sys.exc_info())
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._section is not None, "entered"
+        names = self._section.names
+        try:
+            self._transaction.__exit__(kind, error, trace)
+            if error is None:
+                self._has_changed = True
+                names.sync()
+        except (OSError, Fault) as failed:
+            if not self._has_changed:
+                raise
+            log.error("a change may have been made or not: %r", failed)
+            raise faults.unsure() from failed
+        finally:
+            names.close()
+        if self._has_changed and isinstance(error, OSError | Fault):
+            log.error("a change may have been made or not: %r", error)
+            raise faults.unsure() from error
+
+    def _settle(self, writer: Writer) -> None:
+        """The section has failed after it had kept an intent: finish or drop that at once."""
+        # Until it is known.
+        self._has_changed = True
+        section = self._over(writer)
+        try:
+            found = [intent for intent in reversed(writer.intents()) if not intent.lasts]
+            ended = [recovery.recover(section, intent) for intent in found]
+            self._has_changed = any(ended)
+        finally:
+            section.names.close()
