@@ -12,6 +12,7 @@ from cheroot.wsgi import Gateway_10, Server
 
 from davserver import __version__
 from davserver.serving.connections import DavConnection
+from davserver.serving.idle import IdleConnections
 from davserver.wsgi import App
 
 log = logging.getLogger("davserver.serving")
@@ -46,6 +47,12 @@ class DavServer(Server):
         self.keep_alive_conn_limit = 10_000
         self.max_request_header_size = 1 << 16
         self.shutdown_timeout = 5
+
+    def prepare(self) -> None:
+        """Bind and listen. Raises OSError."""
+        super().prepare()
+        # Those of cheroot know no more than the listening socket yet.
+        self._connections = IdleConnections(self)
 
     def run(self) -> bool:
         """Serve until SIGINT or SIGTERM comes, then stop. Gives whether one came; without one the
