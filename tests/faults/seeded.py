@@ -149,7 +149,7 @@ TOGETHER = (
         "lock-asked-once",
         "Whether a LOCK is in the way of another is not asked again where it is granted.",
         "methods/lock.py",
-        "        settled = _settle(section, asked)\n",
+        "            settled = _settle(section, asked)\n",
         "",
         "tests/methods/test_asked_twice.py"
         "::test_what_others_did_meanwhile_counts[LOCK of what is locked]",

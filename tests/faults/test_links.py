@@ -1,5 +1,6 @@
 """The exchange of links in the size of CI, and a server that opens what a path leads to."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,9 +46,14 @@ def by_path(place: Path) -> Iterator[Server]:
 
 
 def test_a_server_that_opens_by_path_is_found_guilty() -> None:
-    told = links.raced(by_path, parsed(["links", "--seconds", "6"]))
-    assert told.counts["read_outside"] > 0
-    assert told.counts["changed_outside"] > 0
+    found: Counter[str] = Counter()
+    for _ in range(5):
+        # How soon it is caught is a matter of what else the machine does.
+        found.update(links.raced(by_path, parsed(["links", "--seconds", "6"])).counts)
+        if found["read_outside"] and found["changed_outside"]:
+            break
+    assert found["read_outside"] > 0
+    assert found["changed_outside"] > 0
 
 
 def test_the_exchange_ends_with_its_names(tmp_path: Path) -> None:
