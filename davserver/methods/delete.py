@@ -138,9 +138,7 @@ class _Removal:
 
     def _sync(self) -> None:
         """No row is forgotten before its file is gone for good."""
-        if self._place.share.tree.durable:
-            with self._place.directory() as directory:
-                directory.sync_all()
+        self._shares.make_durable(self._place)
 
     def _do(
         self, step: Step, section: Section, is_locked: bool, has_rows: bool
