@@ -131,8 +131,7 @@ FALLBACKS = (
         until="renameat2",
     ),
     Fallback(
-        "what the failed attempt had left was discarded to make room, and all was done again",
-        scenarios="COPY|MOVE",
+        "what was in the trash was discarded to make room, and all was done again",
         errors=_FULL,
     ),
 )
