@@ -56,7 +56,7 @@ def run(request: Request, shares: Shares) -> Answer:
                     if found is None:
                         section.publish(place, upload)
                     else:
-                        if resembled is None or not resources.is_same(resembled, found):
+                        if resembled is None or not _is_as_it_was(resembled, found):
                             upload.resemble(section.names.at(place), place.name)
                             facts = upload.finish(shares.tick())
                         section.replace(place, upload)
@@ -82,6 +82,11 @@ def run(request: Request, shares: Shares) -> Answer:
             ("Last-Modified", dates.http(resources.modified(facts))),
         ),
     )
+
+
+def _is_as_it_was(then: Stat, now: Stat) -> bool:
+    """Whether mode, owner and attributes are what they were; an inode number may be used again."""
+    return resources.is_same(then, now) and then.st_ctime_ns == now.st_ctime_ns
 
 
 def _is_here(request: Request) -> bool:
