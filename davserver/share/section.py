@@ -23,6 +23,9 @@ from davserver.share.view import View
 from davserver.state import Intent, Operation, Writer
 from davserver.tree import Directory, Upload
 
+UNMAPPED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV)
+"""Errors of a collection that is not there."""
+
 Find = Callable[[Path], Place | None]
 """Gives the place of a path of the state, or None where no share holds it."""
 
@@ -55,7 +58,10 @@ class Section(View):
             return super()._entry(place)
         try:
             directory = self.names.at(place)
-        except OSError:
+        except OSError as error:
+            # There is none; or it may be searched, but not be read.
+            if error.errno not in (*UNMAPPED, errno.EACCES):
+                raise
             return super()._entry(place)
         return directory.find(place.name), directory.facts()
 

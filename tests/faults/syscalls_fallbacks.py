@@ -126,6 +126,12 @@ FALLBACKS = (
         since="fdatasync.*-wal>",
     ),
     Fallback(
+        "a collection that cannot be read may be searched all the same",
+        calls=("openat2",),
+        told=r"O_RDONLY\|O_CLOEXEC\|O_DIRECTORY",
+        errors=("EACCES",),
+    ),
+    Fallback(
         "a tree that cannot be renamed is removed or carried member by member",
         scenarios="^(DELETE|MOVE) a (tree|collection)",
         until="renameat2",
