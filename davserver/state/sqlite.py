@@ -4,12 +4,13 @@ The writer is whoever holds the gate beside the file; SQLite's own busy time-out
 and counts only for programs that are not ours.
 """
 
+import errno
 import logging
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path as FilePath
 
 from davserver.protocol import faults
@@ -158,8 +159,17 @@ class SqliteState:
             raise self._translate(error) from error
 
     def _translate(self, error: sqlite3.DatabaseError) -> Exception:
-        self._note(errors.damage(error))
+        damage = errors.damage(error)
+        if damage and self._is_sound():
+            return OSError(errno.EIO, os.strerror(errno.EIO))
+        self._note(damage)
         return errors.translated(error)
+
+    def _is_sound(self) -> bool:
+        """A disk that could not be read for a moment can look like damage: look again."""
+        with suppress(sqlite3.Error), closing(sqlite3.connect(self.file)) as again:
+            return bool(again.execute("PRAGMA quick_check").fetchone() == ("ok",))
+        return False
 
     def _note(self, damage: str) -> None:
         """From now on nothing of it is read or written."""
