@@ -160,6 +160,8 @@ def trash(place: Path, draw: Draw, rounds: int) -> Ledger:
         ledger = server.ledger
         ledger.put(("source",), draw.content(5 * MIB))
         for number in range(max(6, rounds // 3)):
+            # What is planted past the server does not make room by itself.
+            remains.wait_for_rest(server.root, server.state)
             _plant(server.root / "tree", draw)
             answer = ledger.ask("DELETE", ("tree",))
             if answer is None or answer.status != 204:

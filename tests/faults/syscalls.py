@@ -36,6 +36,12 @@ LIES = ("renameat2", "renameat", "linkat", "mkdirat", "unlinkat", "fsync", "fdat
 """Calls that can be left out and told to have succeeded."""
 
 
+class Spoiled(Exception):
+    """The fault has met something else than was meant: a lock that is not let go of, say, with
+    which no server is what it was.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Course:
     """What a scenario does without a fault: the world that it leaves, and its calls of storage; or
@@ -196,7 +202,7 @@ def _tries(courses: Iterable[Course], options: Namespace) -> Iterator[Try]:
             numbers = course.numbers(call)
             for error in ("",) if options.lie else errors:
                 for number in numbers:
-                    yield Try(course, Fault(call, error, number), number == len(numbers))
+                    yield Try(course, Fault(call, error, number), number == numbers[-1])
 
 
 def _drawn(tries: Sequence[Try], seed: int, size: int) -> list[Try]:
@@ -231,11 +237,13 @@ def _batch(folder: Path, waiting: deque[Try], options: Namespace, tally: Tally) 
                     waiting.appendleft(
                         replace(one, fault=replace(one.fault, when=one.fault.when + 1))
                     )
+        except Spoiled:
+            pass
         except (Unusable, Unreadable, NotAttached) as error:
             last = done[-1][1] if done else None
             tally.violations.append(
                 f"the server is of no use any more: {error}, after {last and last.scenario}: "
-                f"{last and last.fault}"
+                f"{last and last.fault}; its log ends with {site.last_words()}"
             )
         site.kill()
         try:
@@ -268,6 +276,9 @@ def _attempt(
     if not trace.injected:
         tally.counts["not met"] += 1
         return None
+    if not site.is_stored(trace.injected[0].told):
+        tally.counts["not met"] += 1
+        raise Spoiled
     if not site.is_alive:
         raise Unusable("it has ended")
     met = trace.injected[0]

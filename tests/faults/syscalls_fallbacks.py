@@ -87,8 +87,25 @@ FALLBACKS = (
     ),
     Fallback(
         "the root cannot hold a trash: what would be there has a reserved name beside its place",
-        calls=("mkdirat", "openat2"),
+        calls=("mkdirat", "openat2", "newfstatat"),
         told=TRASH,
+    ),
+    Fallback(
+        "the trash does not take it: it has a reserved name beside its place",
+        calls=("renameat2",),
+        told=TRASH,
+        errors=("EACCES",),
+    ),
+    Fallback(
+        "the collection above cannot be opened: what is in it is looked at by its whole path",
+        calls=("openat2",),
+        told="O_DIRECTORY",
+    ),
+    Fallback(
+        "the claim of a walk that has ended is forgotten by the next section",
+        scenarios="with a lock in it",
+        told="state.db",
+        since="syncfs",
     ),
     Fallback(
         "there are no extended attributes here: none are kept",
@@ -103,6 +120,11 @@ FALLBACKS = (
         "SQLite asks again for a lock that it does not get",
         calls=("fcntl",),
         told="-shm>, F_SETLK",
+    ),
+    Fallback(
+        "SQLite carries over to the database later what is safe in its log",
+        calls=("pwrite64", "fdatasync", "ftruncate"),
+        told="state.db>",
     ),
     Fallback(
         "the number of the next in the queue of the gate: the order suffers, not the exclusion",

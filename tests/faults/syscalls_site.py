@@ -158,6 +158,10 @@ class Site:
     def is_of_state(self, call: str) -> bool:
         return str(self.state) in call
 
+    def last_words(self) -> str:
+        """What the server has said last in its log."""
+        return " / ".join(self.running.log.read_text(errors="replace").splitlines()[-3:])
+
     def on_disk(self, placed: Placed) -> World:
         """The world as the file system and the state have it. Raises Unreadable."""
         return syscalls_world.stored(self.root, self.state, placed)
