@@ -103,6 +103,7 @@ class Shares:
         self._dated = 0
         self._dating = threading.Lock()
         self._stuck: set[str] = set()
+        self._discarded = 0
         self._given_up: set[int] = set()
         """The intents of this process that it could not end."""
         for share in shares:
@@ -306,11 +307,15 @@ class Shares:
         return self._empty() > 0
 
     def with_room(self, do: Callable[[], Done]) -> Done:
-        """Do something, and again where space had run out and something could be discarded."""
+        """Do something, and again where space had run out and something was discarded since."""
+        before = self._discarded
         try:
             return do()
         except OSError as error:
-            if error.errno not in content.FULL or not self.make_room():
+            if error.errno not in content.FULL:
+                raise
+            # Another thread may have been faster, and have left nothing to discard.
+            if not self.make_room() and self._discarded == before:
                 raise
         return do()
 
@@ -320,7 +325,7 @@ class Shares:
             return
         with place.directory() as directory:
             while directory.free() < length:
-                if not self.make_room():
+                if not self.make_room() and directory.free() < length:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _empty(self) -> int:
@@ -341,6 +346,7 @@ class Shares:
             done += 1
             with self._section() as section:
                 section.writer.remove_intent(intent.id)
+        self._discarded += done
         return done
 
     def _discard(self, place: Place) -> list[OSError]:

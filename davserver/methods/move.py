@@ -192,15 +192,25 @@ class _Walking:
             members = directory.kinds()
             facts = directory.facts()
         self._times[place.path] = facts.st_mtime_ns
-        with self._shares.section(claim=self._claim) as section:
-            self._check(section, place, target)
-            try:
-                # Nobody gets to see more of its members while they arrive; `_leave` does the rest.
-                section.make_collection(target, facts.st_mode & 0o777 | 0o700, place)
-            except OSError as error:
-                return self._failed(target, error)
-            section.names.postpone()
+        # Nobody gets to see more of its members while they arrive; `_leave` does the rest.
+        mode = facts.st_mode & 0o777 | 0o700
+        try:
+            with self._shares.section(claim=self._claim) as section:
+                self._check(section, place, target)
+                section.make_collection(target, mode, place)
+                section.names.postpone()
+        except OSError as error:
+            return self._failed(target, error)
+        except Fault as fault:
+            if fault.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                self._take_back(target)
+            raise
         return members
+
+    def _take_back(self, target: Place) -> None:
+        """Remove a collection that came to its place although it was not to be kept."""
+        with suppress(OSError, Fault), self._shares.section(claim=self._claim) as section:
+            section.remove_collection(target)
 
     def _leave(self, place: Place, target: Place) -> None:
         with self._shares.section(claim=self._claim) as section:

@@ -111,16 +111,31 @@ class Section(View):
         """
         self._make_way(place)
         wanted = place.share.tree.modes.directory if mode is None else mode
+        if like is not None and self.writer.has_rows(like.key, below=False):
+            self._make_with_rows(place, wanted, like)
+            return
         directory = self.names.changing(place)
         directory.make(place.name, wanted)
         try:
             if place.share.tree.durable:
                 directory.sync_entry(place.name)
-            if like is not None:
-                self.writer.copy_properties(like.key, place.key, self._stamp(place))
         except BaseException:
             directory.remove_directory(place.name)
             raise
+
+    def _make_with_rows(self, place: Place, mode: int, like: Place) -> None:
+        """Make an empty collection under a reserved name, where it gets its rows, then rename."""
+        staged = names.beside(place)
+        intent = self._intend(Intent(Operation.COPY, like.key, place.key, staged.key))
+        directory = self.names.changing(staged)
+        directory.make(staged.name, mode)
+        if place.share.tree.durable:
+            directory.sync_entry(staged.name)
+        intent = replace(intent, moved=self._stamp(staged))
+        self.writer.copy_properties(like.key, staged.key, intent.moved)
+        self.writer.change_intent(intent)
+        self.writer.commit()
+        self.finish(self._arrive(intent, staged, place))
 
     def copy_file(self, place: Place, upload: Upload, source: Place) -> None:
         """Give a finished copy of a file its name, or let it take the place of what is there. It

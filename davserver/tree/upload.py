@@ -64,12 +64,15 @@ class Upload(Closing):
     def write(self, data: bytes) -> None:
         """Append all of ``data``."""
         rest = memoryview(data)
+        is_last = False
         while rest:
             try:
                 rest = rest[os.write(self.fd, rest) :]
             except OSError as error:
-                if error.errno not in content.FULL or not self._make_room():
+                if error.errno not in content.FULL or is_last:
                     raise
+                # Once more even so: whoever else makes room may have just done it.
+                is_last = not self._make_room()
 
     def copy(self, source: Opened) -> None:
         """Take over the content of an open file."""
