@@ -38,6 +38,8 @@ def run(settings: Settings) -> int:
             settings.port,
             settings.threads,
         )
+        for share in shares.all.values():
+            share.tree.step_aside = server.step_aside
         block_signals()
         try:
             server.prepare()

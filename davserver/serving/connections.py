@@ -1,6 +1,5 @@
 """One connection, which is closed so that its last answer is read."""
 
-import select
 import socket
 import time
 from contextlib import suppress
@@ -13,8 +12,6 @@ from davserver.serving.requests import DavRequest
 from davserver.serving.streams import Reader, Writer
 
 LINGER_SECONDS = 2.0
-STAY_MILLISECONDS = 2
-"""How long a worker stays with a connection after an answer, while nobody waits for a worker."""
 
 
 class DavConnection(HTTPConnection):
@@ -24,25 +21,20 @@ class DavConnection(HTTPConnection):
 
     RequestHandlerClass = DavRequest
     lingers = False
+    is_watched = False
+    """Whether the epoll of `IdleConnections` knows it."""
 
     def __init__(self, server: Any, connected: Any, makefile: Any = MakeFile) -> None:
         super().__init__(server, connected, _stream if makefile is MakeFile else makefile)
 
     def communicate(self) -> bool:
-        """Answer requests as long as they come at once: a client that is busy has its next one
-        here sooner than it could be handed to another worker. Gives whether the connection stays.
+        """Answer one request, and those that have come with it already. Gives whether the
+        connection stays.
         """
         while super().communicate():  # type: ignore[no-untyped-call] # its stub has no types
-            if not (self.server.ready and self.server.requests.qsize == 0 and self._has_next()):
+            if not (self.server.ready and self.rfile.has_data()):
                 return True
         return False
-
-    def _has_next(self) -> bool:
-        if self.rfile.has_data():
-            return True
-        coming = select.poll()
-        coming.register(self.socket, select.POLLIN)
-        return bool(coming.poll(STAY_MILLISECONDS))
 
     def close(self) -> None:
         if self.lingers:

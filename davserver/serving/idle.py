@@ -1,7 +1,11 @@
 """The connections that wait for their next request, and how long each may."""
 
 import logging
+import os
+import select
+import threading
 import time
+from collections import deque
 from typing import Any
 
 from cheroot.connections import ConnectionManager
@@ -9,26 +13,77 @@ from cheroot.connections import ConnectionManager
 LACKING_SECONDS = 0.05
 """How long the listening socket is left alone when no descriptor is left."""
 
+_ONCE = select.EPOLLIN | select.EPOLLONESHOT
+
 log = logging.getLogger("davserver.serving")
 
 
 class IdleConnections(ConnectionManager):
-    """cheroot's, by a clock that nobody steps: by the wall clock a step back of a day would keep
+    """Tells a worker which connection has something to read, by an epoll that all of them share.
+
+    Idle time is by a clock that nobody steps: by the wall clock a step back of a day would keep
     what is idle for that day, and a step forward would end what is not.
     """
 
-    _lacks = False
-
     # What cheroot's stub leaves out.
-    _stop_requested: bool
-    _selector: Any
-    _expire: Any
+    server: Any
+    _serving: bool
     _from_server_socket: Any
-    _remove_invalid_sockets: Any
+
+    # Nothing of cheroot's own selector is wanted.
+    def __init__(self, server: Any) -> None:
+        self.server = server
+        self._serving = False
+        self._stopping = threading.Event()
+        self._idle: dict[int, Any] = {}
+        """By descriptor, the one that has been idle for longest first."""
+        self._ready: deque[Any] = deque()
+        self._lacks = False
+        self._listener = server.socket.fileno()
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
+        self._epoll = select.epoll()
+        self._epoll.register(self._listener, select.EPOLLIN)
+        self._epoll.register(self._wake, select.EPOLLIN)
 
     def put(self, conn: Any) -> None:
-        super().put(conn)
+        """Wait for the next request of a connection."""
         conn.last_used = time.monotonic()
+        descriptor = conn.socket.fileno()
+        # Known before it can come: whoever takes it out of here has it for itself.
+        self._idle[descriptor] = conn
+        if conn.is_watched:
+            self._epoll.modify(descriptor, _ONCE)
+        else:
+            conn.is_watched = True
+            self._epoll.register(descriptor, _ONCE)
+
+    def get(self) -> Any:
+        """The next connection on which something has come, once there is one; None when the server
+        stops. Not to be called by two threads at once.
+        """
+        while not self._stopping.is_set():
+            if self._ready:
+                return self._ready.popleft()
+            for descriptor, _ in self._epoll.poll():
+                if descriptor == self._listener:
+                    self._accept()
+                    continue
+                conn = self._idle.pop(descriptor, None)
+                if conn is not None:
+                    self._ready.append(conn)
+        return None
+
+    def stop(self) -> None:
+        self._stopping.set()
+        os.eventfd_write(self._wake, 1)
+        self.server.requests.wake()
+        super().stop()
+
+    def close(self) -> None:
+        for conn in [*self._ready, *self._idle.values()]:
+            conn.close()
+        self._epoll.close()
+        os.close(self._wake)
 
     def _accept(self) -> None:
         """Take a new connection. Without a descriptor for it, it waits until others have ended."""
@@ -38,28 +93,30 @@ class IdleConnections(ConnectionManager):
             if not self._lacks:
                 log.error("new connections have to wait: %r", error)
             self._lacks = True
-            time.sleep(LACKING_SECONDS)
+            self._epoll.modify(self._listener, 0)
             return
         self._lacks = False
         if conn is not None:
-            self.server.process_conn(conn)
+            self.put(conn)
 
     def _run(self, expiration_interval: float) -> None:
         checked = time.monotonic()
-        while not self._stop_requested:
-            try:
-                active = list(self._selector.select(timeout=expiration_interval))
-            except OSError:
-                self._remove_invalid_sockets()
-                continue
-            for descriptor, conn in active:
-                if conn is not self.server:
-                    # It comes back with its next `put`.
-                    self._selector.unregister(descriptor)
-                    self.server.process_conn(conn)
-            if any(conn is self.server for _, conn in active):
-                self._accept()
+        while not self._stopping.is_set():
+            self.server.requests.look(LACKING_SECONDS if self._lacks else expiration_interval)
+            if self._lacks:
+                self._epoll.modify(self._listener, select.EPOLLIN)
             now = time.monotonic()
             if now - checked > expiration_interval:
-                self._expire(threshold=now - self.server.timeout)
+                self._expire(now - self.server.timeout)
                 checked = now
+
+    def _expire(self, threshold: float) -> None:
+        for descriptor, conn in list(self._idle.items()):
+            if conn.last_used >= threshold:
+                break
+            if self._idle.pop(descriptor, None) is conn:
+                conn.close()
+
+    @property
+    def _num_connections(self) -> int:
+        return len(self._idle)

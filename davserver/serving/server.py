@@ -2,17 +2,15 @@
 
 import logging
 import signal
-import socket
 import threading
-from contextlib import suppress
 from typing import Any
 
-from cheroot.workers.threadpool import ThreadPool
 from cheroot.wsgi import Gateway_10, Server
 
 from davserver import __version__
 from davserver.serving.connections import DavConnection
 from davserver.serving.idle import IdleConnections
+from davserver.serving.workers import Workers
 from davserver.wsgi import App
 
 log = logging.getLogger("davserver.serving")
@@ -42,7 +40,7 @@ class DavServer(Server):
             (host, port), app, numthreads=threads, request_queue_size=1024, timeout=IDLE_SECONDS
         )
         self.gateway = Gateway_10
-        self.requests = _Workers(self, min=threads, max=threads)
+        self.requests = Workers(self, threads)
         self.server_name = "davserver"
         self.keep_alive_conn_limit = 10_000
         self.max_request_header_size = 1 << 16
@@ -51,8 +49,25 @@ class DavServer(Server):
     def prepare(self) -> None:
         """Bind and listen. Raises OSError."""
         super().prepare()
+        # Whoever is called to accept and comes too late must not wait for the next client.
+        self.socket.setblocking(False)
         # Those of cheroot know no more than the listening socket yet.
         self._connections = IdleConnections(self)
+
+    def serve(self) -> None:
+        """Serve until `stop` is called."""
+        self.requests.begin()
+        super().serve()
+
+    def step_aside(self) -> None:
+        """The calling thread is about to wait for a disk: somebody else may serve meanwhile."""
+        self.requests.step_aside()
+
+    def take_conn(self) -> Any:
+        """The next connection on which something has come; None when the server stops. To be
+        called by one worker at a time.
+        """
+        return self._connections.get()
 
     def run(self) -> bool:
         """Serve until SIGINT or SIGTERM comes, then stop. Gives whether one came; without one the
@@ -92,13 +107,3 @@ class DavServer(Server):
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """cheroot's own messages, in our log."""
         log.log(level, "%s", msg, exc_info=traceback and level >= logging.ERROR)
-
-
-class _Workers(ThreadPool):
-    """Stops clients that do not read, too, when the server stops."""
-
-    @staticmethod
-    def _force_close(conn: Any) -> None:
-        if conn is not None:
-            with suppress(OSError):
-                conn.socket.shutdown(socket.SHUT_RDWR)

@@ -123,7 +123,7 @@ class Section(View):
             directory.remove_directory(place.name)
             raise
 
-    def _make_with_rows(self, place: Place, mode: int, like: Place) -> None:
+    def _make_with_rows(self, place: Place, mode: int | None, like: Place) -> None:
         """Make an empty collection under a reserved name, where it gets its rows, then rename."""
         staged = names.beside(place)
         intent = self._intend(Intent(Operation.COPY, like.key, place.key, staged.key))

@@ -59,7 +59,8 @@ class Tree:
     ``hidden`` are real paths of directories that are the server's own. With ``follow`` relative
     symbolic links that stay in the tree are followed for reading and listing; nothing is ever
     written through a link. With ``durable`` what is finished survives a loss of power.
-    ``make_room`` is what an `Upload` calls where there is no space left. ``opener`` and
+    ``make_room`` is what an `Upload` calls where there is no space left, ``step_aside`` what it
+    calls before it waits for the disk. ``opener`` and
     ``unnamed`` choose the ways of `confined` and `Upload`.
 
     Every method raises OSError; a root that cannot be opened does so at once.
@@ -80,6 +81,7 @@ class Tree:
         self.follow = follow
         self.durable = durable
         self.make_room: Callable[[], bool] = lambda: False
+        self.step_aside: Callable[[], None] = lambda: None
         self.real = PurePath(os.path.realpath(root))
         self._open: Open = opener or (confined.openat2 if confined.has_openat2() else confined.walk)
         self._unnamed = unnamed
@@ -236,6 +238,7 @@ class Tree:
             unnamed=self._unnamed,
             durable=self.durable,
             make_room=self.make_room,
+            step_aside=self.step_aside,
             stage=stage,
         )
 

@@ -27,7 +27,8 @@ class Upload(Closing):
 
     ``mode`` are its permissions before the umask, ``exact`` keeps the umask out. With ``durable``
     its content survives a loss of power once it is finished. ``make_room`` is called where there
-    is no space left, and gives whether there is any now. ``stage`` is told the reserved name that
+    is no space left, and gives whether there is any now, ``step_aside`` before it waits for the
+    disk. ``stage`` is told the reserved name that
     it has to have, if so. Every method raises OSError as its system calls do.
     """
 
@@ -40,12 +41,14 @@ class Upload(Closing):
         unnamed: bool = True,
         durable: bool = False,
         make_room: Callable[[], bool] = lambda: False,
+        step_aside: Callable[[], None] = lambda: None,
         stage: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._directory = directory
         self._name: str | None = None
         self._durable = durable
         self._make_room = make_room
+        self._step_aside = step_aside
         self._stage = stage
         self.fd = self._open(mode, unnamed)
         if exact:
@@ -99,6 +102,7 @@ class Upload(Closing):
         """
         os.utime(self.fd, ns=(modified_ns, modified_ns))
         if self._durable:
+            self._step_aside()
             # An error here is final: the pages that could not be written are clean afterwards.
             os.fsync(self.fd)
         return os.fstat(self.fd)
