@@ -34,9 +34,6 @@ LARGE = 1 << 20
 
 PAUSE = threading.Event().wait
 
-PATIENCE = 5.0
-"""Seconds that a request waits for a tree operation that is in its way."""
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -135,18 +132,13 @@ class Shares:
         access = Access(tuple(one.key for one in writes), tuple(one.key for one in reads), tree)
         return self._admitted(access, claim)
 
-    @contextmanager
-    def _admitted(self, access: Access, claim: Intent | None) -> Iterator[Section]:
-        waited = 0.0
-        while True:
-            with self._section() as section:
-                if self._clear(section, access, claim):
-                    yield section
-                    return
-            if waited >= PATIENCE:
-                raise faults.busy()
-            self._pause(0.02)
-            waited += 0.02
+    def _admitted(self, access: Access, claim: Intent | None) -> Entrance:
+        return Entrance(
+            self.state,
+            self._over,
+            lambda section: self._clear(section, access, claim),
+            self._pause,
+        )
 
     def _section(self) -> Entrance:
         return Entrance(self.state, self._over)
@@ -158,6 +150,8 @@ class Shares:
         """Finish what nobody else will, and tell whether nothing is in the way."""
         own = claim.id if claim is not None else 0
         found = [intent for intent in section.writer.intents() if intent.id != own]
+        if not found:
+            return True
         orphans = [
             intent
             for intent in found
@@ -181,26 +175,11 @@ class Shares:
             section.names.close()
         return all(claims.are_apart(access, intent) for intent in found if intent not in orphans)
 
-    @contextmanager
-    def upload(self, place: Place, mode: int = 0o666) -> Iterator[Upload]:
+    def upload(self, place: Place, mode: int = 0o666) -> AbstractContextManager[Upload]:
         """Begin the content of a file in the directory of a place. Where it needs a reserved name
         from the beginning, that is kept in mind until the end. Raises OSError or Fault.
         """
-        staged: list[Intent] = []
-
-        def stage(name: str) -> None:
-            beside = Place(place.share, (*place.path[:-1], name))
-            staged.append(self.claim(Intent(Operation.STAGE, beside.key, lasts=True)))
-
-        try:
-            with (
-                place.directory() as directory,
-                place.share.tree.upload(directory, mode, stage) as upload,
-            ):
-                yield upload
-        finally:
-            for intent in staged:
-                self.release(intent)
+        return _Uploading(self, place, mode)
 
     def claim(self, intent: Intent, *, within: Intent | None = None) -> Intent:
         """Keep an intent that lasts beyond a section: others wait for it, unless it is ``within``
@@ -391,8 +370,7 @@ class Shares:
         place = self.resolve(path)
         if place is None:
             raise faults.not_found()
-        if paths.reserved(place.local) or place.share.tree.hides(place.local):
-            raise faults.reserved_name()
+        _require_visible(place)
         return place
 
     def to_write(self, path: Path, *, creates: bool = False) -> Place:
@@ -401,12 +379,14 @@ class Shares:
         Raises Fault 403 for a reserved name, in a read-only share and above the shares, 404 or 409
         where no share is.
         """
-        if self.resolve(path) is None:
+        place = self.resolve(path)
+        if place is None:
             if self.is_above(path) or (creates and len(path) == 1):
                 raise faults.above_shares()
             if creates:
                 raise faults.no_parent(paths.href(path[:-1], True, self.prefix))
-        place = self.to_read(path)
+            raise faults.not_found()
+        _require_visible(place)
         if self.state.damage:
             raise faults.damaged_state(self.state.damage)
         if place.share.read_only:
@@ -418,3 +398,47 @@ class Shares:
         with self._dating:
             self._dated = max(self._dated + 1, self._clock())
             return self._dated
+
+
+def _require_visible(place: Place) -> None:
+    if paths.reserved(place.local) or place.share.tree.hides(place.local):
+        raise faults.reserved_name()
+
+
+class _Uploading:
+    """See `Shares.upload`. A class, because every PUT passes here: a generator takes several times
+    as long.
+    """
+
+    __slots__ = ("_directory", "_mode", "_place", "_shares", "_staged", "_upload")
+
+    def __init__(self, shares: Shares, place: Place, mode: int) -> None:
+        self._shares = shares
+        self._place = place
+        self._mode = mode
+        self._staged: list[Intent] = []
+
+    def __enter__(self) -> Upload:
+        self._directory = self._place.directory()
+        try:
+            tree = self._place.share.tree
+            self._upload = tree.upload(self._directory, self._mode, self._stage)
+        except BaseException:
+            self._end()
+            raise
+        return self._upload
+
+    def __exit__(self, *raised: object) -> None:
+        try:
+            self._upload.close()
+        finally:
+            self._end()
+
+    def _stage(self, name: str) -> None:
+        beside = Place(self._place.share, (*self._place.path[:-1], name))
+        self._staged.append(self._shares.claim(Intent(Operation.STAGE, beside.key, lasts=True)))
+
+    def _end(self) -> None:
+        self._directory.close()
+        for intent in self._staged:
+            self._shares.release(intent)

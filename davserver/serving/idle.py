@@ -82,6 +82,11 @@ class IdleConnections(ConnectionManager):
     def close(self) -> None:
         for conn in [*self._ready, *self._idle.values()]:
             conn.close()
+
+    def forget(self) -> None:
+        """Let go of all descriptors, when no worker is left that could be waiting: what wakes it
+        would be gone before it is awake.
+        """
         self._epoll.close()
         os.close(self._wake)
 

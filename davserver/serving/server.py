@@ -59,6 +59,13 @@ class DavServer(Server):
         self.requests.begin()
         super().serve()
 
+    def stop(self) -> None:
+        """End all connections and workers. What is under way may be finished within seconds."""
+        was_ready = self.ready
+        super().stop()
+        if was_ready:
+            self._connections.forget()
+
     def step_aside(self) -> None:
         """The calling thread is about to wait for a disk: somebody else may serve meanwhile."""
         self.requests.step_aside()

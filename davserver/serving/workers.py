@@ -40,8 +40,6 @@ class Workers(ThreadPool):
         self._turn = threading.Condition(threading.Lock())
         self._leader = 0
         """The identifier of a thread, or 0: whoever is free leads."""
-        self._free = 0
-        """How many wait for their turn."""
         self._since = math.inf
         """When the leader began to serve, by the monotonic clock."""
         self._served = 0
@@ -49,13 +47,16 @@ class Workers(ThreadPool):
         self._calm_from = 0.0
         self._alarm = threading.Event()
         self._is_watched = True
+        self._starting = threading.Lock()
         self._is_stopping = False
 
     def start(self) -> None:
         """Nothing: they begin with `begin`, when there are connections to take."""
 
     def begin(self) -> None:
-        self.grow(self.min)
+        with self._starting:
+            if not self._is_stopping:
+                self.grow(self.min)
 
     def look(self, seconds: float) -> None:
         """Wait, ``seconds`` at most, and let the next worker lead if the leader takes long."""
@@ -82,8 +83,8 @@ class Workers(ThreadPool):
         self._alarm.set()
 
     def stop(self, timeout: int = 5) -> None:
-        self._is_stopping = True
-        with self._turn:
+        with self._starting, self._turn:
+            self._is_stopping = True
             self._turn.notify_all()
         super().stop(timeout)
 
@@ -91,10 +92,8 @@ class Workers(ThreadPool):
         """The next connection to serve, for the worker that calls."""
         me = threading.get_ident()
         with self._turn:
-            self._free += 1
             while self._leader not in (0, me) and not self._is_stopping:
                 self._turn.wait()
-            self._free -= 1
             self._leader, self._since = me, math.inf
         conn = None
         while conn is None and self.server.ready:
@@ -114,12 +113,12 @@ class Workers(ThreadPool):
         return conn
 
     def _relieve(self) -> None:
-        if self._free and self._since < time.monotonic() - LONG_SECONDS:
+        if self._since < time.monotonic() - LONG_SECONDS:
             self._give_way()
 
     def _give_way(self) -> None:
         with self._turn:
-            if self._free and self._since < math.inf:
+            if self._since < math.inf:
                 self._leader, self._since = 0, math.inf
                 self._turn.notify()
 

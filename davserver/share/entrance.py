@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from collections.abc import Callable
 from types import TracebackType
 
@@ -14,8 +15,16 @@ from davserver.state import State, Writer
 log = logging.getLogger("davserver.storage")
 
 
+PATIENCE = 5.0
+"""Seconds that a request waits for a tree operation that is in its way."""
+PAUSE_SECONDS = 0.02
+
+
 class Entrance:
     """A context manager around one section, which ``over`` makes of the writer that it is given.
+
+    ``admits`` is asked first, within it: where it says no, the section is left again for a while,
+    and in the end Fault 503 is raised. ``pause`` waits for some seconds.
 
     Names are durable before it is left. Where it fails after names had been changed, it raises
     Fault 500 instead of what the storage said: nobody shall think that nothing is done.
@@ -23,15 +32,39 @@ class Entrance:
     A class, because every change passes here: generators take several times as long.
     """
 
-    __slots__ = ("_has_changed", "_over", "_section", "_transaction")
+    __slots__ = ("_admits", "_has_changed", "_over", "_pause", "_section", "_state", "_transaction")
 
-    def __init__(self, state: State, over: Callable[[Writer], Section]) -> None:
+    def __init__(
+        self,
+        state: State,
+        over: Callable[[Writer], Section],
+        admits: Callable[[Section], bool] = lambda _: True,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._state = state
         self._over = over
-        self._transaction = state.write(self._settle)
-        self._section: Section | None = None
-        self._has_changed = False
+        self._admits = admits
+        self._pause = pause
 
     def __enter__(self) -> Section:
+        waited = 0.0
+        while True:
+            section = self._enter()
+            try:
+                if self._admits(section):
+                    return section
+            except BaseException:
+                self.__exit__(*sys.exc_info())
+                raise
+            self.__exit__(None, None, None)
+            if waited >= PATIENCE:
+                raise faults.busy()
+            self._pause(PAUSE_SECONDS)
+            waited += PAUSE_SECONDS
+
+    def _enter(self) -> Section:
+        self._has_changed = False
+        self._transaction = self._state.write(self._settle)
         writer = self._transaction.__enter__()
         try:
             section = self._section = self._over(writer)
@@ -46,7 +79,6 @@ class Entrance:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._section is not None, "entered"
         names = self._section.names
         try:
             self._transaction.__exit__(kind, error, trace)

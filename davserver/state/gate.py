@@ -2,9 +2,9 @@
 
 What excludes is one flock, which the kernel takes from a dead holder. A flock alone would go to
 whoever happens to run, and a thread that has just left could be in again before the others have
-woken; so each comer takes the next place of a queue, a locked byte of the gate's file, and waits
-for the byte before it. Whoever dies in the queue leaves a gap there, and no more than that: the
-next one is early, and waits at the flock.
+woken; so who comes while it is held, or while others wait, takes the next place of a queue, a
+locked byte of the gate's file, and waits for the byte before it. Whoever dies in the queue leaves
+a gap there, and no more than that: the next one is early, and waits at the flock.
 """
 
 import fcntl
@@ -14,12 +14,15 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-_TICKET = 0
-"""The byte that guards the counter of places."""
 _FIRST_PLACE = 1 << 32
+_NO_PLACE = 0
 _NUMBER = struct.Struct("<Q")
 # struct flock of fcntl(2); these locks belong to the open file, so that threads exclude each other.
 _FLOCK = struct.Struct("hhqqi4x")
+# The byte that guards the counter of places.
+_TAKE_TICKET = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+_ANY_PLACE = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, _FIRST_PLACE, 0, 0)
+_GIVE_TICKET = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 1, 0)
 
 
 class Gate:
@@ -42,9 +45,13 @@ class Gate:
     def enter(self) -> tuple[int, int]:
         """Wait for one's turn. Gives what `leave` takes."""
         gate = self._descriptor()
+        if _is_queue_empty(gate):
+            with suppress(BlockingIOError):
+                fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return gate, _NO_PLACE
         place = self._take_place(gate)
         try:
-            _lock(gate, fcntl.F_WRLCK, place - 1)
+            _wait_for(gate, place - 1)
             fcntl.flock(gate, fcntl.LOCK_EX)
         except BaseException:
             _unlock_place(gate, place)
@@ -56,21 +63,22 @@ class Gate:
         try:
             fcntl.flock(gate, fcntl.LOCK_UN)
         finally:
-            _unlock_place(gate, place)
+            if place != _NO_PLACE:
+                _unlock_place(gate, place)
 
     def _take_place(self, gate: int) -> int:
-        _lock(gate, fcntl.F_WRLCK, _TICKET)
+        fcntl.fcntl(gate, fcntl.F_OFD_SETLKW, _TAKE_TICKET)
         try:
             held = os.pread(gate, _NUMBER.size, 0)
             number = _NUMBER.unpack(held)[0] % (1 << 60) if len(held) == _NUMBER.size else 0
             place: int = _FIRST_PLACE + number
-            _lock(gate, fcntl.F_WRLCK, place)
+            _wait_for(gate, place)
             # Where the disk is full the order suffers, not the exclusion.
             with suppress(OSError):
                 os.pwrite(gate, _NUMBER.pack(number + 1), 0)
             return place
         finally:
-            _lock(gate, fcntl.F_UNLCK, _TICKET)
+            fcntl.fcntl(gate, fcntl.F_OFD_SETLKW, _GIVE_TICKET)
 
     def _descriptor(self) -> int:
         """Each thread has an open file of its own."""
@@ -98,10 +106,18 @@ class _Turn:
         self._gate.leave(*self._held)
 
 
-def _lock(gate: int, kind: int, start: int, length: int = 1) -> None:
-    fcntl.fcntl(gate, fcntl.F_OFD_SETLKW, _FLOCK.pack(kind, os.SEEK_SET, start, length, 0))
+def _is_queue_empty(gate: int) -> bool:
+    kind, *_ = _FLOCK.unpack(fcntl.fcntl(gate, fcntl.F_OFD_GETLK, _ANY_PLACE))
+    return bool(kind == fcntl.F_UNLCK)
+
+
+def _wait_for(gate: int, place: int) -> None:
+    """Lock a place."""
+    wanted = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
+    fcntl.fcntl(gate, fcntl.F_OFD_SETLKW, wanted)
 
 
 def _unlock_place(gate: int, place: int) -> None:
     """One's own place, and the one before it that one has waited for."""
-    _lock(gate, fcntl.F_UNLCK, place - 1, 2)
+    ended = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, place - 1, 2, 0)
+    fcntl.fcntl(gate, fcntl.F_OFD_SETLKW, ended)

@@ -142,7 +142,9 @@ class Spared(Rows):
 
 
 class WritableRows(Rows):
-    """What a `Writer` gives, within a write transaction."""
+    """What a `Writer` gives to whoever holds the gate. SQLite's own transaction begins with the
+    first change: most sections change no row.
+    """
 
     def __init__(
         self, connection: sqlite3.Connection, translate: Translate, owners: Owners
@@ -152,6 +154,7 @@ class WritableRows(Rows):
         self._filled: dict[str, int] | None = None
         self.has_intended = False
         """Whether an intent has been kept, so that a failure leaves something to settle."""
+        self._is_writing = False
         self._is_trying = False
 
     def intents(self) -> tuple[Intent, ...]:
@@ -264,25 +267,23 @@ class WritableRows(Rows):
     def remove_intent(self, number: int) -> None:
         self._run("DELETE FROM intent WHERE id = ?", number)
 
-    def begin(self) -> None:
-        """Begin the transaction."""
-        self._run("BEGIN IMMEDIATE")
-
     def end(self) -> None:
         """Keep what has been changed, and end the transaction."""
-        self._run("COMMIT")
+        if self._is_writing:
+            self._run("COMMIT")
+            self._is_writing = False
 
     def undo(self) -> None:
         """Take back what has been changed since the last commit, and end the transaction, if one
         has begun.
         """
         self._filled = None
+        self._is_writing = False
         with suppress(sqlite3.Error):
             self._connection.execute("ROLLBACK")
 
     def commit(self) -> None:
         self.end()
-        self.begin()
         if self._is_trying:
             self._run("SAVEPOINT attempt")
 
@@ -326,6 +327,9 @@ class WritableRows(Rows):
     def _run(self, query: str, *values: object) -> sqlite3.Cursor:
         self._filled = None
         try:
+            if not self._is_writing:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._is_writing = True
             return self._connection.execute(query, values)
         except sqlite3.DatabaseError as error:
             raise self._translate(error) from error

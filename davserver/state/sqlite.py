@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path as FilePath
+from types import TracebackType
 
 from davserver.protocol import faults
 from davserver.state import Settle, copying, errors, schema
@@ -75,33 +76,11 @@ class SqliteState:
         connection = _NOTHING if self._damage else self._connection()
         return Spared(connection, self._translate, lambda: self._damage)
 
-    @contextmanager
-    def write(self, settle: Settle | None = None) -> Iterator[WritableRows]:
+    def write(self, settle: Settle | None = None) -> "_Transaction":
         if self._damage:
             raise faults.damaged_state(self._damage)
-        connection = self._connection()
-        with self._gate.held():
-            writer = WritableRows(connection, self._translate, self._owners)
-            try:
-                writer.begin()
-                yield writer
-                writer.end()
-            except BaseException:
-                writer.undo()
-                if writer.has_intended and settle is not None:
-                    # Where this fails too, whoever holds the gate next finds the intent.
-                    with suppress(OSError, faults.Fault):
-                        self._settle(writer, settle)
-                raise
-
-    def _settle(self, writer: WritableRows, settle: Settle) -> None:
-        try:
-            writer.begin()
-            settle(writer)
-            writer.end()
-        except BaseException:
-            writer.undo()
-            raise
+        rows = WritableRows(self._connection(), self._translate, self._owners)
+        return _Transaction(rows, self._gate, settle)
 
     def bury_owners(self) -> None:
         """Forget the dead owners. To be called within a write transaction. Raises OSError."""
@@ -181,3 +160,53 @@ class SqliteState:
                 os.fsencode(self.file).decode("utf-8", "replace"),
                 damage,
             )
+
+
+class _Transaction:
+    """A write transaction. A class, because every change passes here: a generator takes several
+    times as long.
+    """
+
+    __slots__ = ("_gate", "_held", "_rows", "_settle")
+
+    def __init__(self, rows: WritableRows, gate: Gate, settle: Settle | None) -> None:
+        self._rows = rows
+        self._gate = gate
+        self._settle = settle
+        self._held = (0, 0)
+
+    def __enter__(self) -> WritableRows:
+        self._held = self._gate.enter()
+        return self._rows
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self._rows.end()
+        except BaseException as failed:
+            error = failed
+            raise
+        finally:
+            try:
+                if error is not None:
+                    self._fail()
+            finally:
+                self._gate.leave(*self._held)
+
+    def _fail(self) -> None:
+        rows = self._rows
+        rows.undo()
+        if rows.has_intended and self._settle is not None:
+            # Where this fails too, whoever holds the gate next finds the intent.
+            with suppress(OSError, faults.Fault):
+                try:
+                    self._settle(rows)
+                    rows.end()
+                except BaseException:
+                    rows.undo()
+                    raise

@@ -42,6 +42,10 @@ class Directory(Closing):
         except FileNotFoundError:
             return None
 
+    def has(self, name: str) -> bool:
+        """Whether anything has a name, a link itself included."""
+        return os.access(name, os.F_OK, dir_fd=self.fd, follow_symlinks=False)
+
     def scan(self) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
         """All entries, as they come from the operating system."""
         return os.scandir(self.fd)

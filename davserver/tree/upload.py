@@ -91,6 +91,8 @@ class Upload(Closing):
         """Resemble the file that has a name in its own directory now. Gives the facts of that one,
         or None where no file has it.
         """
+        if not self._directory.has(name):
+            return None
         try:
             return self._resemble(self._directory, name)
         except FileNotFoundError:

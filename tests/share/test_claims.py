@@ -12,7 +12,8 @@ from davserver.protocol.faults import Fault
 from davserver.protocol.paths import Path, reserved
 from davserver.share import claims
 from davserver.share.claims import Access, access, are_apart
-from davserver.shares import PATIENCE, Shares
+from davserver.share.entrance import PATIENCE
+from davserver.shares import Shares
 from davserver.state import Intent, Operation
 from tests.share.cases import LOCKINFO, PLAIN, TREE, at, thing
 from tests.share.conftest import Make
