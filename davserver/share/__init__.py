@@ -1,7 +1,8 @@
 """Trees and their state: the only room where a name and its rows change, and do so together.
 
 A `View` answers what a request meets. A `Section` is the view inside the one write transaction of
-the state, and what may be done there; `recovery` finishes what a section could not. The same
+the state, and what may be done there; `recovery` finishes what a section could not, by the same
+`steps`. The same
 question is asked of both: of a view early, to refuse cheaply, of the section where it counts.
 """
 

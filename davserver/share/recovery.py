@@ -10,7 +10,7 @@ from collections.abc import Callable
 from davserver.protocol.paths import Path
 from davserver.protocol.resources import Stamp
 from davserver.share.place import Place
-from davserver.share.section import Section
+from davserver.share.steps import Steps
 from davserver.state import Intent, Operation
 
 
@@ -18,26 +18,26 @@ class Elsewhere(Exception):
     """An intent for a tree that this server does not serve."""
 
 
-def recover(section: Section, intent: Intent) -> bool:
+def recover(section: Steps, intent: Intent) -> bool:
     """Finish or drop an intent. Gives whether what it meant is done. Raises OSError, Fault, or
     Elsewhere.
     """
     return _RECOVER[intent.operation](section, intent)
 
 
-def _place(section: Section, key: Path) -> Place:
+def _place(section: Steps, key: Path) -> Place:
     found = section.find(key)
     if found is None:
         raise Elsewhere
     return found
 
 
-def _at(section: Section, key: Path) -> Stamp | None:
+def _at(section: Steps, key: Path) -> Stamp | None:
     """Which resource has a path now."""
     return section.names.stamp(_place(section, key)) if key else None
 
 
-def _move(section: Section, intent: Intent) -> bool:
+def _move(section: Steps, intent: Intent) -> bool:
     there, here = _at(section, intent.target), _at(section, intent.source)
     if intent.moved.is_of(there):
         source, target = _place(section, intent.source), _place(section, intent.target)
@@ -52,7 +52,7 @@ def _move(section: Section, intent: Intent) -> bool:
     return _drop(section, intent)
 
 
-def _copy(section: Section, intent: Intent) -> bool:
+def _copy(section: Steps, intent: Intent) -> bool:
     if intent.moved.is_of(_at(section, intent.target)):
         return section.finish(intent)
     if _is_displaced(section, intent, intent.staged):
@@ -61,7 +61,7 @@ def _copy(section: Section, intent: Intent) -> bool:
     return _drop(section, intent)
 
 
-def _carry(section: Section, intent: Intent) -> bool:
+def _carry(section: Steps, intent: Intent) -> bool:
     if not intent.moved.is_of(_at(section, intent.target)):
         if not _is_displaced(section, intent, intent.staged):
             return _drop(section, intent)
@@ -71,20 +71,20 @@ def _carry(section: Section, intent: Intent) -> bool:
     return section.finish(intent)
 
 
-def _remove(section: Section, intent: Intent) -> bool:
+def _remove(section: Steps, intent: Intent) -> bool:
     if intent.moved.is_of(_at(section, intent.source)):
         return _drop(section, intent)
     return section.finish(intent)
 
 
-def _create(section: Section, intent: Intent) -> bool:
+def _create(section: Steps, intent: Intent) -> bool:
     if intent.moved.is_of(_at(section, intent.target)):
         return section.finish(intent)
     section.writer.remove_locks(intent.target)
     return _drop(section, intent)
 
 
-def _touch(section: Section, intent: Intent) -> bool:
+def _touch(section: Steps, intent: Intent) -> bool:
     """The rows that belong to the new time were not kept."""
     place = _place(section, intent.source)
     facts = place.share.tree.find(place.local)
@@ -94,7 +94,7 @@ def _touch(section: Section, intent: Intent) -> bool:
     return _drop(section, intent)
 
 
-def _walk(section: Section, intent: Intent) -> bool:
+def _walk(section: Steps, intent: Intent) -> bool:
     """Each member is where it is, with its rows; those of what has gone stay behind."""
     for top in filter(None, (intent.source, intent.target)):
         _place(section, top)
@@ -105,7 +105,7 @@ def _walk(section: Section, intent: Intent) -> bool:
     return _drop(section, intent)
 
 
-def _stage(section: Section, intent: Intent) -> bool:
+def _stage(section: Steps, intent: Intent) -> bool:
     _place(section, intent.source)
     has_arrived = intent.moved.is_of(_at(section, intent.target))
     section.discard_later(intent.source)
@@ -113,13 +113,13 @@ def _stage(section: Section, intent: Intent) -> bool:
     return has_arrived
 
 
-def _keep(section: Section, intent: Intent) -> bool:
+def _keep(section: Steps, intent: Intent) -> bool:
     """`Shares.tend` discards it."""
     del section, intent
     return False
 
 
-def _is_displaced(section: Section, intent: Intent, key: Path) -> bool:
+def _is_displaced(section: Steps, intent: Intent, key: Path) -> bool:
     """Whether what was to be replaced is out of the way, and nothing else has happened."""
     return (
         bool(intent.displaced)
@@ -129,11 +129,11 @@ def _is_displaced(section: Section, intent: Intent, key: Path) -> bool:
     )
 
 
-def _bring(section: Section, key: Path, target: Path) -> None:
+def _bring(section: Steps, key: Path, target: Path) -> None:
     section.names.rename(_place(section, key), _place(section, target))
 
 
-def _drop(section: Section, intent: Intent) -> bool:
+def _drop(section: Steps, intent: Intent) -> bool:
     """Nothing has happened: what was built for it is needed no longer, nor are its rows. What was
     only displaced goes back.
     """
@@ -150,7 +150,7 @@ def _drop(section: Section, intent: Intent) -> bool:
     return False
 
 
-_RECOVER: dict[Operation, Callable[[Section, Intent], bool]] = {
+_RECOVER: dict[Operation, Callable[[Steps, Intent], bool]] = {
     Operation.MOVE: _move,
     Operation.COPY: _copy,
     Operation.CARRY: _carry,

@@ -59,7 +59,7 @@ DURABILITY = (
     Mutant(
         "intent-forgotten-early",
         "The intent is forgotten before the names that it is about are synced.",
-        "share/section.py",
+        "share/steps.py",
         "        self.writer.remove_intent(intent.id)\n        self.names.sync()\n",
         "        self.writer.remove_intent(intent.id)\n",
         _safe("MOVE of a tree"),
@@ -86,7 +86,7 @@ ATOMICITY = (
     Mutant(
         "move-without-intent",
         "The intent of a MOVE is not committed before the names change.",
-        "share/section.py",
+        "share/steps.py",
         "        kept = self.writer.add_intent(intent)\n        self.writer.commit()\n",
         "        kept = self.writer.add_intent(intent)\n",
         _killed("MOVE a tree onto a collection"),
@@ -119,7 +119,7 @@ ATOMICITY = (
     Mutant(
         "replaced-removed-first",
         "The collection in the way is removed before the new one has its name.",
-        "share/section.py",
+        "share/steps.py",
         "            old.exchange(place.name, new, target.name)\n",
         "            target.share.tree.discard(target.local)\n"
         "            old.rename(place.name, new, target.name)\n",
@@ -193,7 +193,7 @@ ROWS = (
     Mutant(
         "old-rows-inherited",
         "A new resource keeps the rows of what had its name.",
-        "share/section.py",
+        "share/steps.py",
         "            self.forget(place)\n            self.writer.commit()\n",
         "            self.writer.commit()\n",
         "tests/methods/test_vanished.py::test_a_new_resource_has_nothing_of_an_old_one[PUT]",
