@@ -136,12 +136,12 @@ class Shares:
         return Entrance(
             self.state,
             self._over,
-            lambda section: self._clear(section, access, claim),
             self._pause,
+            lambda section: self._clear(section, access, claim),
         )
 
     def _section(self) -> Entrance:
-        return Entrance(self.state, self._over)
+        return Entrance(self.state, self._over, self._pause)
 
     def _over(self, writer: Writer) -> Section:
         return Section(self.resolve, self.find, writer, self.now, self.prefix, self.tick)

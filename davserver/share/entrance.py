@@ -2,7 +2,6 @@
 
 import logging
 import sys
-import time
 from collections.abc import Callable
 from types import TracebackType
 
@@ -38,8 +37,8 @@ class Entrance:
         self,
         state: State,
         over: Callable[[Writer], Section],
+        pause: Callable[[float], object],
         admits: Callable[[Section], bool] = lambda _: True,
-        pause: Callable[[float], object] = time.sleep,
     ) -> None:
         self._state = state
         self._over = over
