@@ -23,7 +23,7 @@ from davserver.share import Place, Section, Share, View, claims, holding, names,
 from davserver.share.claims import Access
 from davserver.share.entrance import Entrance
 from davserver.state import Intent, Operation, State, Writer
-from davserver.tree import TRASH, Upload, content
+from davserver.tree import TRASH, Halted, Upload, content
 
 log = logging.getLogger("davserver.storage")
 
@@ -31,6 +31,9 @@ Done = TypeVar("Done")
 
 LARGE = 1 << 20
 """Bytes from which content is refused before it is sent, where there is no room for it."""
+
+GRACE = 5.0
+"""Seconds that a server which stops may go on to discard what is needed no longer."""
 
 PAUSE = threading.Event().wait
 
@@ -262,6 +265,8 @@ class Shares:
             self._empty()
             if not self.state.damage and any(self._has_trash(one) for one in self.all.values()):
                 self._remove_trash()
+        except Halted:
+            pass
         except (OSError, Fault) as error:
             log.error("cannot tidy up: %r", error)
 
@@ -337,9 +342,16 @@ class Shares:
         return errors
 
     def close(self) -> None:
-        """Leave nothing behind that is of no use to the next start."""
-        with suppress(OSError, Fault):
+        """Leave nothing behind that is of no use to the next start, as far as there is time."""
+        with suppress(OSError, Fault, Halted):
+            self._empty()
             self._remove_trash()
+
+    def hurry(self) -> None:
+        """The server is about to stop: nothing is discarded any more in a few seconds."""
+        until = self.now + GRACE
+        for share in self.all.values():
+            share.tree.is_over = lambda: self.now > until
 
     def is_fixed(self, share: Share) -> bool:
         """Whether nothing can be changed in a share."""

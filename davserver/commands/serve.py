@@ -59,6 +59,7 @@ def run(settings: Settings) -> int:
             stopped = server.run()
         finally:
             server.stop()
+            shares.hurry()
             upkeep.stop()
             shares.close()
     return 0 if stopped else 1

@@ -8,7 +8,18 @@ beneath it (`confined`), and everything that happens to a name happens in an ope
 from davserver.tree.directory import Directory, own_name
 from davserver.tree.opened import Opened
 from davserver.tree.trash import NAME as TRASH
+from davserver.tree.trash import Halted
 from davserver.tree.tree import Cursor, Modes, Tree
 from davserver.tree.upload import Upload
 
-__all__ = ["TRASH", "Cursor", "Directory", "Modes", "Opened", "Tree", "Upload", "own_name"]
+__all__ = [
+    "TRASH",
+    "Cursor",
+    "Directory",
+    "Halted",
+    "Modes",
+    "Opened",
+    "Tree",
+    "Upload",
+    "own_name",
+]

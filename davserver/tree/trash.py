@@ -7,7 +7,7 @@ is taken.
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Protocol
 
@@ -62,9 +62,15 @@ def names(tree: Opens, *, work: bool = False) -> list[str]:
     return [name for name in found if name.startswith(RESERVED_PREFIX + WORK) == work]
 
 
-def discard(tree: Opens, parent: Directory, name: str) -> list[OSError]:
+class Halted(Exception):
+    """There was no more time to discard something: what is left of it is still there."""
+
+
+def discard(
+    tree: Opens, parent: Directory, name: str, is_over: Callable[[], bool]
+) -> list[OSError]:
     """Remove an entry of a directory with all that is below it, as far as it goes and never into
-    another file system. Gives the errors of what stayed.
+    another file system. Gives the errors of what stayed. Raises Halted where ``is_over``.
     """
     errors: list[OSError] = []
     kind = next((is_directory for one, is_directory in _kinds(parent, name)), None)
@@ -74,6 +80,8 @@ def discard(tree: Opens, parent: Directory, name: str) -> list[OSError]:
     held: list[tuple[Path, Directory]] = []
     try:
         while walk.step is not None:
+            if is_over():
+                raise Halted
             try:
                 answer = _discard(tree, parent, walk.step, held)
             except FileNotFoundError:

@@ -60,7 +60,7 @@ class Tree:
     symbolic links that stay in the tree are followed for reading and listing; nothing is ever
     written through a link. With ``durable`` what is finished survives a loss of power.
     ``make_room`` is what an `Upload` calls where there is no space left, ``step_aside`` what it
-    calls before it waits for the disk. ``opener`` and
+    calls before it waits for the disk; ``is_over`` ends a `discard`. ``opener`` and
     ``unnamed`` choose the ways of `confined` and `Upload`.
 
     Every method raises OSError; a root that cannot be opened does so at once.
@@ -82,6 +82,7 @@ class Tree:
         self.durable = durable
         self.make_room: Callable[[], bool] = lambda: False
         self.step_aside: Callable[[], None] = lambda: None
+        self.is_over: Callable[[], bool] = lambda: False
         self.real = PurePath(os.path.realpath(root))
         self._open: Open = opener or (confined.openat2 if confined.has_openat2() else confined.walk)
         self._unnamed = unnamed
@@ -263,11 +264,11 @@ class Tree:
 
     def discard(self, path: Path) -> list[OSError]:
         """Remove an entry with all that is below it, as far as it goes and never into another
-        file system. Gives the errors of what stayed.
+        file system. Gives the errors of what stayed. Raises `trash.Halted` where it ``is_over``.
         """
         try:
             with self.directory(path[:-1]) as parent:
-                return trash.discard(self, parent, path[-1])
+                return trash.discard(self, parent, path[-1], self.is_over)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:

@@ -1,0 +1,50 @@
+"""At rest a tree holds nothing of the server's own: a stop discards what it has the time for."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from davserver import shares
+from davserver.tree import TRASH
+from tests.running import Running
+from tests.security.inside import Inside
+from tests.wire import talk
+
+
+def plant(top: Path, files: int) -> None:
+    top.mkdir()
+    for number in range(files):
+        (top / f"{number}").touch()
+
+
+def test_a_stop_right_after_a_delete_leaves_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    plant(root / "tree", 3000)
+    server = Running(root, state=tmp_path / "state.db").start()
+    try:
+        assert talk.ask(server.port, "DELETE /tree/").status == 204
+        assert os.listdir(root / TRASH), "or there is nothing to show"
+    finally:
+        assert server.stop() == 0
+    assert os.listdir(root) == []
+
+
+def test_a_stop_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shares, "GRACE", -1.0)
+    root = tmp_path / "root"
+    root.mkdir()
+    plant(root / "tree", 10)
+    app = Inside(tmp_path / "state.db", {"": root})
+    assert app("DELETE", "/tree").status == 204
+    app.shares.hurry()
+    app.shares.tend()
+    app.close()
+    (left,) = os.listdir(root / TRASH)
+    assert len(os.listdir(root / TRASH / left)) == 10
+    again = Inside(tmp_path / "state.db", {"": root})
+    again.shares.recover()
+    again.shares.tend()
+    again.close()
+    assert os.listdir(root) == []
