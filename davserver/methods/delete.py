@@ -9,7 +9,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from davserver.methods import outcome
-from davserver.methods.outcome import Failure
+from davserver.methods.outcome import FINAL, Failure
 from davserver.protocol import conditions, faults, headers, plan, resources
 from davserver.protocol.conditions import Guard
 from davserver.protocol.faults import Fault
@@ -42,17 +42,23 @@ def run(request: Request, shares: Shares) -> Answer:
         view.unlocked(guard, place, member=True)
         return facts
 
-    facts = settle(shares.view())
+    is_collection = resources.is_collection(settle(shares.view()))
+
+    def settle_again(view: View) -> Stat:
+        facts = settle(view)
+        if resources.is_collection(facts) != is_collection:
+            raise faults.changed_meanwhile()
+        return facts
 
     failures: list[Failure] = []
-    if not resources.is_collection(facts):
+    if not is_collection:
         with shares.section(place) as section:
-            settle(section)
+            settle_again(section)
             section.remove(place)
-    elif _rename(shares, guard, place, settle):
+    elif _rename(shares, guard, place, settle_again):
         shares.wake()
     else:
-        failures = _walk(shares, guard, place, settle)
+        failures = _walk(shares, guard, place, settle_again)
 
     return outcome.tell("DELETE", HTTPStatus.NO_CONTENT, [place.path], failures, shares.view().href)
 
@@ -70,7 +76,9 @@ def _rename(shares: Shares, guard: Guard, place: Place, settle: Callable[[View],
             ):
                 return False
             section.remove_tree(place)
-    except OSError:
+    except OSError as error:
+        if error.errno in FINAL:
+            raise
         return False
     return True
 
@@ -124,6 +132,8 @@ class _Removal:
                     self._cursor.close()
                     is_locked = bool(section.locks(self._place, below=True))
                     has_rows = section.writer.has_rows(self._place.key)
+                    if has_rows:
+                        section.writer.begin()
                     for step in itertools.islice(iter(lambda: walk.step, None), BATCH):
                         walk.answer(self._do(step, section, is_locked, has_rows))
                     if has_rows:

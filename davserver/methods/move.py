@@ -11,7 +11,7 @@ from contextlib import suppress
 from http import HTTPStatus
 
 from davserver.methods import building, outcome, transfer
-from davserver.methods.outcome import Failure
+from davserver.methods.outcome import FINAL, Failure
 from davserver.methods.transfer import Settled, Transfer
 from davserver.protocol import faults, headers, plan, resources
 from davserver.protocol.faults import Fault
@@ -51,7 +51,7 @@ def _move(shares: Shares, asked: Transfer, settled: Settled) -> tuple[Settled, l
         settled = _rename(shares, asked, settled)
         return settled, list(settled.blocked)
     except OSError as error:
-        if error.errno != errno.EXDEV and not settled.is_collection:
+        if error.errno in FINAL or (error.errno != errno.EXDEV and not settled.is_collection):
             raise
     is_split = settled.is_collection and bool(
         shares.view().obstacles_below(asked.guard, source)

@@ -1,5 +1,6 @@
 """What became of a tree: every failed member kept, logged, and told in a 207."""
 
+import errno
 import json
 import logging
 from collections.abc import Callable, Collection
@@ -12,6 +13,9 @@ from davserver.protocol.messages import Answer
 from davserver.protocol.paths import Path
 
 log = logging.getLogger("davserver.members")
+
+FINAL = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors that are no reason to try another way: the storage fails, or the server lacks means."""
 
 
 @dataclass(frozen=True, slots=True)

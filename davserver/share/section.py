@@ -205,7 +205,11 @@ class Section(Steps):
         is_same = replaced is not None and (
             (replaced.st_dev, replaced.st_ino) == (facts.st_dev, facts.st_ino)
         )
-        has_rows = self.writer.has_rows(source.key) or self.writer.has_rows(target.key)
+        has_rows = (
+            self.writer.has_rows(source.key)
+            or self.writer.has_rows(target.key)
+            or self.writer.has_discards(source.key)
+        )
         intent = Intent(Operation.MOVE, source.key, target.key)
         if has_rows or is_tree:
             aside = (names.in_trash(source) or names.beside(source)) if is_tree else None
@@ -229,13 +233,13 @@ class Section(Steps):
             self.names.changing(source).replace(
                 source.name, self.names.changing(target), target.name
             )
-        if resources.is_collection(facts):
-            self.writer.move_discards(source.key, target.key)
         if intent.id:
             self.finish(intent)
 
     def remove_collection(self, place: Place) -> None:
         """Remove an empty collection."""
+        if self.writer.has_rows(place.key):
+            self.writer.begin()
         self.names.changing(place).remove_directory(place.name)
         self.forget(place)
 

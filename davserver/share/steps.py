@@ -207,6 +207,12 @@ def _forget_replaced(writer: Writer, intent: Intent) -> None:
     writer.restamp(intent.target, intent.moved, intent.replaced.kind)
 
 
+def _renamed(writer: Writer, intent: Intent) -> None:
+    """What is to be discarded below it has gone with it."""
+    writer.move_discards(intent.source, intent.target)
+    _moved(writer, intent)
+
+
 def _moved(writer: Writer, intent: Intent) -> None:
     _forget_replaced(writer, intent)
     writer.move_properties(intent.source, intent.target)
@@ -228,7 +234,7 @@ def _nothing(writer: Writer, intent: Intent) -> None:
 
 
 _FINISH: dict[Operation, Callable[[Writer, Intent], None]] = {
-    Operation.MOVE: _moved,
+    Operation.MOVE: _renamed,
     Operation.COPY: _copied,
     Operation.CARRY: _moved,
     Operation.REMOVE: _removed,

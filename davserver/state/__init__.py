@@ -106,6 +106,9 @@ class Reader(Protocol):
     def stamps(self, path: Path) -> dict[Path, Stamp]:
         """The stamps of all rows at and below a path, by resource."""
 
+    def has_discards(self, path: Path) -> bool:
+        """Whether anything below a path is still to be discarded."""
+
     def intents(self) -> tuple[Intent, ...]:
         """All intents, the oldest first."""
 
@@ -164,6 +167,11 @@ class Writer(Reader, Protocol):
 
     def remove_intent(self, number: int) -> None:
         """Forget an intent."""
+
+    def begin(self) -> None:
+        """Begin to write, if that is not yet so: what keeps the store from it is met at once. To be
+        called before a name changes, where rows change afterwards and no intent was kept.
+        """
 
     def commit(self) -> None:
         """Keep what has been changed so far, whatever comes, and go on: nobody else gets in."""

@@ -18,11 +18,19 @@ _DAMAGED = {
     sqlite3.SQLITE_CORRUPT: "damaged",
     sqlite3.SQLITE_NOTADB: "damaged beyond recognition",
 }
+_UNREADABLE = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
 
 
 def damage(error: sqlite3.Error) -> str:
     """What an error says is wrong with the whole database, or empty."""
+    if getattr(error, "sqlite_errorcode", 0) in _UNREADABLE:
+        return "not to be read"
     return _DAMAGED.get(_code(error), "")
+
+
+def cannot_open(error: sqlite3.Error) -> bool:
+    """Whether the file, or one of those beside it, could not be opened."""
+    return _code(error) == sqlite3.SQLITE_CANTOPEN
 
 
 def translated(error: sqlite3.Error) -> faults.Fault | OSError:

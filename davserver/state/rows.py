@@ -8,7 +8,7 @@ from typing import Any
 
 from davserver.protocol.faults import Fault
 from davserver.protocol.locks import Lock
-from davserver.protocol.paths import Path
+from davserver.protocol.paths import Path, is_below
 from davserver.protocol.properties import Stored
 from davserver.protocol.resources import UNKNOWN, Stamp
 from davserver.state import Intent, Operation, keys
@@ -106,6 +106,12 @@ class Rows:
         query = f"SELECT id, {_INTENT} FROM intent ORDER BY id"
         return tuple(_intent(row) for row in self._rows(query, ()))
 
+    def has_discards(self, path: Path) -> bool:
+        return any(
+            intent.operation is Operation.DISCARD and is_below(intent.source, path)
+            for intent in self.intents()
+        )
+
     def _locks(self, query: str, values: Sequence[object], now: float) -> Iterator[Lock]:
         for row in self._rows(query, values):
             lock = _lock(row)
@@ -147,10 +153,15 @@ class WritableRows(Rows):
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, translate: Translate, owners: Owners
+        self,
+        connection: sqlite3.Connection,
+        translate: Translate,
+        owners: Owners,
+        require_file: Callable[[], None],
     ) -> None:
         super().__init__(connection, translate)
         self._owners = owners
+        self._require_file = require_file
         self._filled: dict[str, int] | None = None
         self.has_intended = False
         """Whether an intent has been kept, so that a failure leaves something to settle."""
@@ -273,6 +284,17 @@ class WritableRows(Rows):
             self._run("COMMIT")
             self._is_writing = False
 
+    def begin(self) -> None:
+        self._filled = None
+        if self._is_writing:
+            return
+        self._require_file()
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.DatabaseError as error:
+            raise self._translate(error) from error
+        self._is_writing = True
+
     def undo(self) -> None:
         """Take back what has been changed since the last commit, and end the transaction, if one
         has begun.
@@ -284,6 +306,8 @@ class WritableRows(Rows):
 
     def commit(self) -> None:
         self.end()
+        # More rows follow, behind a change of names that could not be taken back.
+        self.begin()
         if self._is_trying:
             self._run("SAVEPOINT attempt")
 
@@ -325,11 +349,8 @@ class WritableRows(Rows):
         )
 
     def _run(self, query: str, *values: object) -> sqlite3.Cursor:
-        self._filled = None
+        self.begin()
         try:
-            if not self._is_writing:
-                self._connection.execute("BEGIN IMMEDIATE")
-                self._is_writing = True
             return self._connection.execute(query, values)
         except sqlite3.DatabaseError as error:
             raise self._translate(error) from error

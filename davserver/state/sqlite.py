@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path as FilePath
 from types import TracebackType
+from urllib.parse import quote
 
 from davserver.protocol import faults
 from davserver.state import Settle, copying, errors, schema
@@ -22,7 +23,8 @@ from davserver.state.rows import Spared, WritableRows
 
 log = logging.getLogger("davserver.storage")
 
-BUSY_SECONDS = 10.0
+BUSY_SECONDS = 1.0
+"""How long a program that is not ours may hold the file: whoever waits for it holds the gate."""
 
 _NOTHING = sqlite3.connect(":memory:", check_same_thread=False)
 """What a damaged store is read by."""
@@ -51,7 +53,11 @@ class SqliteState:
             self._gate.close()
             raise
         try:
-            os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            made = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            try:
+                self._opened = os.fstat(made)
+            finally:
+                os.close(made)
             try:
                 with self._translated(), self._gate.held():
                     self._prepare()
@@ -73,13 +79,19 @@ class SqliteState:
         self._gate.close()
 
     def read(self) -> Spared:
-        connection = _NOTHING if self._damage else self._connection()
+        connection = _NOTHING
+        if not self._damage:
+            try:
+                connection = self._connection()
+            except faults.Fault:
+                if not self._damage:
+                    raise
         return Spared(connection, self._translate, lambda: self._damage)
 
     def write(self, settle: Settle | None = None) -> "_Transaction":
         if self._damage:
             raise faults.damaged_state(self._damage)
-        rows = WritableRows(self._connection(), self._translate, self._owners)
+        rows = WritableRows(self._connection(), self._translate, self._owners, self._require_file)
         return _Transaction(rows, self._gate, settle)
 
     def bury_owners(self) -> None:
@@ -102,13 +114,26 @@ class SqliteState:
         found: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if found is None:
             with self._translated():
-                found = sqlite3.connect(
-                    self.file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-                )
+                found = self._connect()
                 found.execute(f"PRAGMA synchronous = {self._synchronous}")
             self._connections.append(found)
             self._local.connection = found
         return found
+
+    def _connect(self) -> sqlite3.Connection:
+        # It is never made here: an empty one would say that there are no locks.
+        name = f"file:{quote(os.fsencode(self.file))}?mode=rw"
+        return sqlite3.connect(
+            name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
+        )
+
+    def _require_file(self) -> None:
+        """What is written to a file without a name is lost. Raises Fault 403."""
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(self.file), self._opened):
+                return
+        self._note("gone")
+        raise faults.damaged_state(self._damage)
 
     def _prepare(self) -> None:
         connection = self._connection()
@@ -138,17 +163,27 @@ class SqliteState:
             raise self._translate(error) from error
 
     def _translate(self, error: sqlite3.DatabaseError) -> Exception:
+        if errors.cannot_open(error):
+            try:
+                os.close(os.open(self.file, os.O_RDWR | os.O_CLOEXEC))
+            except OSError as told:
+                if told.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+                    return told
+                self._note("gone" if told.errno == errno.ENOENT else "not to be opened")
+                return faults.damaged_state(self._damage)
         damage = errors.damage(error)
         if damage and self._is_sound():
             return OSError(errno.EIO, os.strerror(errno.EIO))
         self._note(damage)
-        return errors.translated(error)
+        return faults.damaged_state(damage) if damage else errors.translated(error)
 
     def _is_sound(self) -> bool:
         """A disk that could not be read for a moment can look like damage: look again."""
-        with suppress(sqlite3.Error), closing(sqlite3.connect(self.file)) as again:
-            return bool(again.execute("PRAGMA quick_check").fetchone() == ("ok",))
-        return False
+        try:
+            with closing(self._connect()) as again:
+                return bool(again.execute("PRAGMA quick_check").fetchone() == ("ok",))
+        except sqlite3.DatabaseError as error:
+            return not errors.damage(error)
 
     def _note(self, damage: str) -> None:
         """From now on nothing of it is read or written."""

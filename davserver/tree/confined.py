@@ -99,7 +99,7 @@ def has_openat2() -> bool:
     with suppress(OSError):
         root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.close(openat2(root, (), os.O_PATH, follow=False))
+            os.close(openat2(root, (".",), os.O_PATH, follow=False))
         finally:
             os.close(root)
         return True

@@ -140,8 +140,10 @@ TOGETHER = (
         "asked-once",
         "Conditions and locks of a PUT are not asked again where it is committed.",
         "methods/put.py",
-        "found = settle(section)",
-        "found = replaced",
+        "                with shares.section(place) as section:\n"
+        "                    found = settle(section)\n",
+        "                found = settle(shares.view())\n"
+        "                with shares.section(place) as section:\n",
         "tests/methods/test_asked_twice.py"
         "::test_what_others_did_meanwhile_counts[PUT over what is locked]",
     ),

@@ -1,5 +1,7 @@
 """Every seeded bug is caught, and the proof can fail."""
 
+import builtins
+import symtable
 from argparse import Namespace
 from collections import Counter
 from dataclasses import replace
@@ -30,8 +32,32 @@ def test_each_fits(mutant: Mutant, tmp_path: Path) -> None:
     server.write_text(before)
     assert mutants.seed(mutant, tmp_path) == ""
     assert server.read_text() != before
+    assert unknown_names(server.read_text()) == unknown_names(before) == set()
     file, _, function = mutant.test.partition("::")
     assert f"def {function.partition('[')[0]}(" in (mutants.ROOT / file).read_text()
+
+
+def unknown_names(source: str) -> set[str]:
+    """The names that nothing gives a value: any call at all would find such a bug."""
+    module = symtable.symtable(source, "module", "exec")
+    known = {one.get_name() for one in module.get_symbols() if one.is_assigned()}
+    known |= {one.get_name() for one in module.get_symbols() if one.is_imported()}
+    known |= {*dir(builtins), "__name__", "__file__", "__doc__"}
+    unknown = set()
+    waiting = [module]
+    while waiting:
+        scope = waiting.pop()
+        waiting += scope.get_children()
+        for one in scope.get_symbols():
+            if one.is_global() and one.is_referenced():
+                unknown |= {one.get_name()} - known
+    return unknown
+
+
+def test_a_name_that_nothing_gives_a_value_is_told() -> None:
+    """The control of `unknown_names`."""
+    source = "import os\nA = 1\ndef f(x):\n    y = x\n    def g():\n        return y + z\n"
+    assert unknown_names(source) == {"z"}
 
 
 def test_what_escapes_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,6 +29,10 @@ def deletes(target: str) -> Meanwhile:
     return lambda app: app("DELETE", target, user="bob")
 
 
+def becomes(source: str, target: str) -> Meanwhile:
+    return lambda app: app("MOVE", source, f"Destination: {target}", user="bob")
+
+
 @dataclass(frozen=True)
 class Case:
     """A request, what somebody else does between both askings, and the answer."""
@@ -58,6 +62,8 @@ CASES = {
     "DELETE of a collection whose condition no longer holds": Case(
         "DELETE", "/c", deletes("/f"), 412, ("If: </f> ([$etag])",)
     ),
+    "DELETE of a file that became a collection": Case("DELETE", "/f", becomes("/c", "/f"), 409),
+    "DELETE of a collection that became a file": Case("DELETE", "/c", becomes("/f", "/c"), 409),
     "COPY onto what is there": Case("COPY", "/f", puts("/dst"), 412, (DST, "Overwrite: F")),
     "COPY of a collection onto what is there": Case(
         "COPY", "/c", puts("/dst"), 412, (DST, "Overwrite: F")

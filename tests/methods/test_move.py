@@ -1,14 +1,22 @@
 """MOVE where one rename cannot do it (RFC 4918 section 9.9)."""
 
+import errno
 import os
+import sqlite3
 import stat
 from pathlib import Path
 
 import pytest
 
+from davserver.methods.outcome import FINAL
 from davserver.protocol import multistatus
+from davserver.protocol.paths import Path as PathOfState
+from davserver.state import Intent, Operation
+from davserver.state.rows import WritableRows
 from davserver.tree import Directory, Opened
+from davserver.wsgi import storage_errors
 from tests.methods.conftest import Place
+from tests.security.inside import Inside
 
 TO = "Destination: /two/dst"
 
@@ -87,3 +95,73 @@ def test_a_walk_goes_on_around_what_is_locked(across: Place) -> None:
     assert (across.one / "src" / "sub" / "g").read_text() == "second"
     assert not (across.one / "src" / "f").exists()
     assert stat.S_IMODE((across.two / "dst").stat().st_mode) == 0o700
+
+
+def test_what_is_still_to_be_discarded_goes_along_or_keeps_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing moves where the rows that have to follow cannot be written."""
+    (tmp_path / "top" / "src").mkdir(parents=True)
+    app = Inside(tmp_path / "state.db", {"": tmp_path / "top"})
+    left = tmp_path / "top" / "src" / ".~dav-00000000000000aa"
+    left.mkdir()
+    with app.shares.state.write() as writer:
+        writer.add_intent(Intent(Operation.DISCARD, left.parts[1:], lasts=True))
+    monkeypatch.setattr("davserver.state.sqlite.BUSY_SECONDS", 0.05)
+    other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    again = Inside(tmp_path / "state.db", {"": tmp_path / "top"})
+    assert again("MOVE", "/src", "Destination: /dst").status == 503
+    assert left.exists()
+    other.execute("ROLLBACK")
+    real = WritableRows.move_discards
+    failing = [OSError(errno.EIO, "on purpose")]
+
+    def move_discards(writer: WritableRows, source: PathOfState, target: PathOfState) -> None:
+        if failing:
+            raise failing.pop()
+        real(writer, source, target)
+
+    monkeypatch.setattr(WritableRows, "move_discards", move_discards)
+    assert again("MOVE", "/src", "Destination: /dst").status == 500
+    assert os.listdir(tmp_path / "top") == ["dst"]
+    again.shares.tend()
+    assert os.listdir(tmp_path / "top" / "dst") == []
+    other.close()
+    again.close()
+    app.close()
+
+
+def test_a_tree_without_rows_needs_no_leave_of_whoever_keeps_the_store_busy(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "top" / "src").mkdir(parents=True)
+    app = Inside(tmp_path / "state.db", {"": tmp_path / "top"})
+    other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert app("MOVE", "/src", "Destination: /dst").status == 201
+    other.close()
+    app.close()
+    assert os.listdir(tmp_path / "top") == ["dst"]
+
+
+@pytest.mark.parametrize("method", ["MOVE", "DELETE"])
+@pytest.mark.parametrize("number", sorted(FINAL))
+def test_a_storage_that_fails_is_no_reason_for_another_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, number: int
+) -> None:
+    (tmp_path / "top" / "src").mkdir(parents=True)
+    app = Inside(tmp_path / "state.db", {"": tmp_path / "top"})
+
+    def rename(*_: object) -> None:
+        raise OSError(number, "on purpose")
+
+    monkeypatch.setattr(Directory, "rename", rename)
+    counted = storage_errors[errno.errorcode[number]]
+    answer = app(method, "/src", *(["Destination: /dst"] if method == "MOVE" else []))
+    assert answer.status == (500 if number == errno.EIO else 503)
+    assert storage_errors[errno.errorcode[number]] == counted + 1
+    assert "src" in os.listdir(tmp_path / "top")
+    monkeypatch.undo()
+    app.close()
+    assert os.listdir(tmp_path / "top") == ["src"]

@@ -1,9 +1,14 @@
 """The store in one SQLite file: its processes, its versions, its permissions."""
 
+import os
+import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
@@ -102,6 +107,116 @@ def test_a_commit_is_synced_where_that_was_promised(
     other.start()
     other.join()
     assert list(asked.values()) == [synchronous, synchronous]
+    state.close()
+
+
+def in_a_new_thread(do: Callable[[], object]) -> None:
+    """A thread that has no connection yet."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            do()
+        except BaseException as error:
+            raised.append(error)
+
+    other = threading.Thread(target=run)
+    other.start()
+    other.join()
+    for error in raised:
+        raise error
+
+
+@pytest.mark.parametrize("lost", ["gone", "another", "a folder"])
+def test_a_file_that_is_gone_blocks_no_reading(tmp_path: FilePath, lost: str) -> None:
+    """What is written to a file without a name would be lost: nothing is acknowledged any more."""
+    file = tmp_path / "state.db"
+    state = SqliteState(file)
+    with state.write() as writer:
+        writer.set_property(A, "p", "<p/>")
+    file.unlink()
+    if lost == "another":
+        SqliteState(file).close()
+    elif lost == "a folder":
+        file.mkdir()
+    with pytest.raises(Fault, match="403"), state.write() as writer:
+        writer.set_property(A, "q", "<q/>")
+    assert "gone" in state.damage
+    in_a_new_thread(lambda: state.read().properties(A))
+    assert dict(state.read().properties(A)) == {}
+    assert lost != "gone" or not file.exists()
+    state.close()
+
+
+@pytest.mark.parametrize("first", ["read", "write"])
+def test_a_thread_that_cannot_open_it_any_more_blocks_no_reading(
+    tmp_path: FilePath, first: str
+) -> None:
+    state = SqliteState(tmp_path / "folder" / "state.db")
+    shutil.rmtree(tmp_path / "folder")
+
+    def write() -> None:
+        with pytest.raises(Fault, match="403"), state.write() as writer:
+            writer.remove_lock("urn:t:1")
+
+    for _ in range(2):
+        in_a_new_thread(write if first == "write" else lambda: state.read().properties(A))
+    assert state.damage == "gone"
+    state.close()
+
+
+def test_without_descriptors_nothing_is_damaged(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = SqliteState(tmp_path / "state.db")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = []
+    try:
+        with suppress(OSError):
+            for _ in range(soft):
+                held.append(os.open("/", os.O_RDONLY))
+                if len(held) == 1:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (held[0] + 8, hard))
+        with pytest.raises(OSError, match="Too many open files"):
+            in_a_new_thread(lambda: state.read().properties(A))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for one in held:
+            os.close(one)
+    assert state.damage == ""
+    in_a_new_thread(lambda: state.read().properties(A))
+    state.close()
+
+
+@pytest.mark.parametrize("lasts", [True, False])
+def test_what_cannot_be_read_blocks_no_reading(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, lasts: bool
+) -> None:
+    """An error that does not come again is told as it is, one that lasts is damage."""
+    fails = [True]
+
+    class Connection(sqlite3.Connection):
+        def execute(self, query: str, values: Any = ()) -> sqlite3.Cursor:
+            if fails and query.startswith(("SELECT", "PRAGMA quick_check")):
+                if not lasts:
+                    fails.clear()
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+                raise error
+            return super().execute(query, values)
+
+    fails.clear()
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Connection))
+    state = SqliteState(tmp_path / "state.db")
+    fails.append(True)
+    if lasts:
+        assert dict(state.read().properties(A)) == {}
+        assert state.damage == "not to be read"
+    else:
+        with pytest.raises(OSError, match="Input/output error"):
+            state.read().properties(A)
+        assert state.damage == ""
+        assert dict(state.read().properties(A)) == {}
     state.close()
 
 

@@ -1,5 +1,7 @@
 """Where a tree ends: mounted file systems, and directories of the server's own."""
 
+import ctypes
+import errno
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -56,6 +58,27 @@ def test_it_is_served_but_never_discarded(mounted: FilePath, tmp_path: FilePath)
     assert errors
     assert (mounted / "file").read_bytes() == b"kept"
     assert not (tmp_path / "share" / "dir" / "goes").exists()
+    tree.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EPERM])
+def test_a_kernel_without_openat2_is_noticed(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """It is missing before Linux 5.6, and a seccomp filter may forbid it."""
+
+    def refuse(*_: object) -> int:
+        ctypes.set_errno(number)
+        return -1
+
+    monkeypatch.setattr(confined, "_syscall", refuse)
+    assert not confined.has_openat2()
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "f").write_bytes(b"content")
+    tree = Tree(str(tmp_path))
+    facts = tree.look(("c", "f"))
+    assert facts is not None
+    assert facts.st_size == 7
     tree.close()
 
 
