@@ -164,6 +164,29 @@ FILES = [
     ),
 ]
 
+_INTO: Path = ("one", "into", "dst")
+_BARE = {_INTO[:-1]: collection(), **_at(SOURCE, {"": collection(), "a": file(b"content of a")})}
+_BARE_FILE = {_INTO[:-1]: collection(), SOURCE: file(b"content")}
+_IN_THE_WAY = _at(_INTO, {"": collection(), "old": file(b"content of old")})
+_TO = {"Destination": "/" + "/".join(_INTO)}
+BARE = [
+    Scenario("COPY a bare tree", "COPY", World(_BARE, {}), SOURCE, 201, _INTO, _TO),
+    Scenario("MOVE a bare tree", "MOVE", World(_BARE, {}), SOURCE, 201, _INTO, _TO),
+    Scenario(
+        "MOVE a bare tree onto another",
+        "MOVE",
+        World(_BARE | _IN_THE_WAY, {}),
+        SOURCE,
+        204,
+        _INTO,
+        _TO,
+    ),
+    Scenario("MOVE a bare file", "MOVE", World(_BARE_FILE, {}), SOURCE, 201, _INTO, _TO),
+    Scenario("DELETE a bare tree", "DELETE", World(_BARE, {}), SOURCE, 204),
+    Scenario("DELETE a bare file", "DELETE", World(_BARE_FILE, {}), SOURCE, 204),
+]
+"""Most trees have neither properties nor locks, and no row is written for them."""
+
 _PATCH = (
     b'<D:propertyupdate xmlns:D="DAV:" xmlns:n="urn:n"><D:set><D:prop><n:note>new</n:note>'
     b"<n:more>new</n:more><D:getlastmodified>Mon, 12 Jan 1998 09:25:56 GMT</D:getlastmodified>"

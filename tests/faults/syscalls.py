@@ -21,14 +21,14 @@ from tests.faults import strace
 from tests.faults.ground import World
 from tests.faults.proof import Report
 from tests.faults.remains import Unreadable
-from tests.faults.scenarios import FILES, SINGLES, TREES, Scenario
+from tests.faults.scenarios import BARE, FILES, SINGLES, TREES, Scenario
 from tests.faults.strace import Call, Fault, NotAttached
 from tests.faults.syscalls_fallbacks import UNSUPPORTED
 from tests.faults.syscalls_site import Site, Unusable
 from tests.faults.syscalls_verdict import ERRORS, Attempt, faulty
 from tests.faults.syscalls_world import Placed, plain
 
-SCENARIOS = (*SINGLES, *FILES, *TREES)
+SCENARIOS = (*SINGLES, *FILES, *BARE, *TREES)
 MEMORY = "/dev/shm"
 LATER = ("DELETE a tree", "MOVE a tree onto a collection", "COPY a tree onto a collection")
 """Scenarios of which something is left to do for later."""

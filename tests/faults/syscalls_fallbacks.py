@@ -155,7 +155,8 @@ FALLBACKS = (
     ),
     Fallback(
         "a tree that cannot be renamed is removed or carried member by member",
-        scenarios="^(DELETE|MOVE) a (tree|collection)",
+        scenarios="^(DELETE|MOVE) a (bare )?(tree|collection)",
+        errors=("EACCES", "EROFS", *_FULL, "EINTR"),
         until="renameat2",
     ),
     Fallback(

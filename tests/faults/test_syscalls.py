@@ -10,12 +10,12 @@ from tests.faults import strace, syscalls, syscalls_partly
 from tests.faults.__main__ import parsed
 from tests.faults.ground import Reply, Thing, World
 from tests.faults.proof import Report
-from tests.faults.scenarios import FILES, SINGLES, TREES, Scenario
+from tests.faults.scenarios import BARE, FILES, SINGLES, TREES, Scenario
 from tests.faults.strace import Call, Fault
 from tests.faults.syscalls_verdict import Attempt, faulty
 from tests.running import lacking, program
 
-NAMED = {scenario.name: scenario for scenario in (*SINGLES, *FILES, *TREES)}
+NAMED = {scenario.name: scenario for scenario in (*SINGLES, *FILES, *BARE, *TREES)}
 
 
 def proved(*arguments: str) -> Report:

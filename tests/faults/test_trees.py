@@ -4,10 +4,10 @@ import pytest
 
 from tests.faults.attempts import Attempts
 from tests.faults.ground import Ground
-from tests.faults.scenarios import ACROSS, FILES, SINGLES, TREES, Scenario
+from tests.faults.scenarios import ACROSS, BARE, FILES, SINGLES, TREES, Scenario
 
 
-@pytest.mark.parametrize("scenario", [*TREES, *FILES, *SINGLES], ids=str)
+@pytest.mark.parametrize("scenario", [*TREES, *FILES, *BARE, *SINGLES], ids=str)
 def test_nothing_is_lost_and_the_answer_says_what_failed(
     ground: Ground, scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
