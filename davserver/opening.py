@@ -12,7 +12,8 @@ from davserver.config import ConfigError, Settings, shown
 from davserver.protocol.faults import Fault
 from davserver.share import Share
 from davserver.shares import Limits, Shares
-from davserver.state.inspection import Inspection
+from davserver.state.inspection import Inspection, nothing
+from davserver.state.rows import Rows
 from davserver.state.schema import UnknownSchema
 from davserver.state.sqlite import SqliteState
 from davserver.tree import Modes, Tree, features, mounts, promise
@@ -161,6 +162,15 @@ def inspected(settings: Settings) -> Iterator[tuple[list[Share], Inspection]]:
         yield shares, inspection
 
 
+@contextmanager
+def unstored(settings: Settings) -> Iterator[tuple[list[Share], Rows]]:
+    """The shares of the settings where there is no state yet, and its rows, none. Raises
+    ConfigError.
+    """
+    with nothing() as rows, trees(settings, state_file(settings)) as shares:
+        yield shares, rows
+
+
 def require_local(file: Path) -> None:
     """Raises ConfigError where other machines may write to the file too."""
     where = mounts.holding(PurePath(os.path.realpath(file)))
@@ -204,12 +214,14 @@ def _tree(settings: Settings, number: int, state: Path) -> Tree:
     wanted = settings.shares[number]
     real = Path(os.path.realpath(wanted.path))
     folder = state.parent.resolve()
+    # A look before the first start finds no folder that could be hidden.
+    is_inside = folder.is_dir() and folder.is_relative_to(real)
     try:
         return Tree(
             wanted.path,
             modes=Modes(settings.file_mode, settings.dir_mode),
             follow=settings.follow_symlinks,
-            hidden=[str(folder)] if folder.is_relative_to(real) else [],
+            hidden=[str(folder)] if is_inside else [],
             durable=settings.durability == "sync",
         )
     except OSError as error:

@@ -5,7 +5,7 @@ state and the served trees fit together.
 import json
 
 from davserver import opening
-from davserver.commands.repair import mend
+from davserver.commands.repair import look_unstored, mend, mend_unstored
 from davserver.commands.report import Report
 from davserver.config import Settings, shown
 from davserver.options import OPTIONS
@@ -29,12 +29,17 @@ def run(settings: Settings, repair: bool = False) -> int:
     except OSError as error:
         told.wrong(f"the mounted file systems cannot be listed: {error.strerror}")
     try:
-        if repair and file.exists():
+        if repair:
             mend(settings, told)
         else:
             _look(settings, told)
     except FileNotFoundError:
         told.say(f"state: {shown(file)} is not there yet; the first start makes it")
+        if repair:
+            mend_unstored(settings, told)
+        else:
+            with opening.unstored(settings) as (shares, rows):
+                told.findings(look_unstored(shares, rows))
     _print_settings(settings)
     print(told.text(), end="")
     return 1 if told.is_wrong else 0

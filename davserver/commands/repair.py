@@ -13,11 +13,12 @@ from davserver import opening
 from davserver.commands.report import Report
 from davserver.config import Settings, shown
 from davserver.protocol.faults import Fault
-from davserver.share import exchange, mending
+from davserver.share import Share, exchange, holding, mending
 from davserver.share.examination import Finding, Trouble, examine, lasting
 from davserver.shares import PAUSE, Shares
 from davserver.state import Intent, schema
 from davserver.state.owners import living
+from davserver.state.rows import Rows
 from davserver.state.salvage import InUse, salvage
 from davserver.state.sqlite import SqliteState
 
@@ -26,6 +27,9 @@ AT_ONCE = 64
 
 SECONDS = 0.3
 """Between two looks."""
+
+DISCARDED = (Trouble.LEFTOVER, Trouble.TRASH)
+"""Troubles that are mended by removing something."""
 
 
 class _Dropped:
@@ -56,11 +60,37 @@ class _Dropped:
 
 
 def mend(settings: Settings, told: Report) -> None:
-    """Mend all that can be mended, and tell. Raises ConfigError."""
+    """Mend all that can be mended, and tell. Raises ConfigError, FileNotFoundError where there is
+    no state yet.
+    """
     with opening.inspected(settings) as (_, inspection):
         complaints = inspection.complaints()
     if complaints and not _save(inspection.file, complaints[0], told):
         return
+    _mend_opened(settings, told)
+
+
+def mend_unstored(settings: Settings, told: Report) -> None:
+    """Mend the trees where there is no state yet, and tell. One is made where something can be
+    removed: that is done in the commit section. Raises ConfigError.
+    """
+    with opening.unstored(settings) as (shares, rows):
+        found = look_unstored(shares, rows)
+        places = [holding(shares, one.key) for one in found if one.trouble in DISCARDED]
+        if all(place is None or place.share.read_only for place in places):
+            told.findings([_with_reason(shares, one) for one in found])
+            return
+    _mend_opened(settings, told)
+
+
+def look_unstored(shares: Sequence[Share], rows: Rows) -> list[Finding]:
+    """What is wrong with trees without a state, and stays so: a server that has another one, or is
+    about to make this one, is not known of.
+    """
+    return lasting(lambda: examine(shares, rows, lambda intent: False), lambda: PAUSE(SECONDS))
+
+
+def _mend_opened(settings: Settings, told: Report) -> None:
     with opening.opened(settings) as (shares, state):
         told.say(f"state: {shown(state.file)}, schema {schema.VERSION}")
         if state.damage:
@@ -119,10 +149,9 @@ def _mend(shares: Shares, state: SqliteState, told: Report) -> None:
                 mending.give_up(section, one)
     shares.tend()
     left = lasting(look, lambda: PAUSE(SECONDS)) if look() else []
-    discarded = (Trouble.LEFTOVER, Trouble.TRASH)
-    mended += [one for one in found if one.trouble in discarded and one not in left]
+    mended += [one for one in found if one.trouble in DISCARDED and one not in left]
     told.mended([*unfinished, *mended])
-    told.findings([_with_reason(shares, one) for one in left])
+    told.findings([_with_reason([*shares.all.values()], one) for one in left])
 
 
 def _mend_rows(shares: Shares, found: Sequence[Finding], dropped: _Dropped) -> list[Finding]:
@@ -137,10 +166,10 @@ def _mend_rows(shares: Shares, found: Sequence[Finding], dropped: _Dropped) -> l
     return mended
 
 
-def _with_reason(shares: Shares, finding: Finding) -> Finding:
+def _with_reason(shares: Sequence[Share], finding: Finding) -> Finding:
     """Why something could not be discarded."""
-    place = shares.find(finding.key)
-    if finding.trouble not in (Trouble.LEFTOVER, Trouble.TRASH) or place is None:
+    place = holding(shares, finding.key)
+    if finding.trouble not in DISCARDED or place is None:
         return finding
     if place.share.read_only:
         why = "its share is read-only"

@@ -106,9 +106,7 @@ class Inspection:
         self.rows = Rows(memory, errors.translated)
 
     def _read_nothing(self) -> None:
-        memory = self._held.enter_context(_closing(_memory()))
-        schema.migrate(memory, 0)
-        self.rows = Rows(memory, errors.translated)
+        self.rows = self._held.enter_context(nothing())
 
     @contextmanager
     def _noted(self) -> Iterator[None]:
@@ -128,6 +126,14 @@ class Inspection:
             yield
         except sqlite3.DatabaseError as error:
             raise errors.translated(error) from error
+
+
+@contextmanager
+def nothing() -> Iterator[Rows]:
+    """The rows of a store that is not there."""
+    with _closing(_memory()) as memory:
+        schema.migrate(memory, 0)
+        yield Rows(memory, errors.translated)
 
 
 class _Damaged(Exception):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from davserver import cli
 from davserver.protocol.paths import RESERVED_PREFIX
 from davserver.protocol.resources import Stamp
 from davserver.state import Intent, Operation
@@ -28,6 +29,53 @@ def test_without_a_state_it_says_so_and_makes_none(ground: Ground) -> None:
         assert "is not there yet" in said.out
         assert tomllib.loads(said.out)["root"] == str(ground.root)
         assert not list(ground.file.parent.iterdir())
+
+
+def test_without_a_state_leftovers_are_found_and_removed(ground: Ground) -> None:
+    """Of a server whose state was lost, or was another one."""
+    (ground.root / TRASH / LEFT).mkdir(parents=True)
+    (ground.root / "folder").mkdir()
+    (ground.root / "folder" / f"{RESERVED_PREFIX}00000000000000aa").write_text("")
+    before = digest(ground.root)
+    said = ground.run("check")
+    assert said.code == 1
+    assert "is not there yet" in said.out
+    assert said.findings == [
+        f"wrong: {ground.root}/{TRASH}/{LEFT}: was removed, and is still to be discarded",
+        f"wrong: {ground.root}/folder/{RESERVED_PREFIX}00000000000000aa: "
+        "is left over: it is to be removed",
+    ]
+    assert "davserver check --repair mends" in said.out
+    assert digest(ground.root) == before
+    assert not list(ground.file.parent.iterdir())
+    said = ground.run("check", "--repair")
+    assert said.code == 0, said.out
+    assert "is not there yet" in said.out
+    assert [line.split(":")[0] for line in said.findings] == ["mended", "mended"]
+    assert [path.name for path in ground.root.rglob("*")] == ["folder"]
+    assert ground.run("check").code == 0
+
+
+def test_without_a_state_none_is_made_for_a_share_that_is_read_only(ground: Ground) -> None:
+    (ground.root / LEFT).write_text("")
+    before = digest(ground.root)
+    said = ground.run("check", "--repair", "--read-only")
+    assert said.code == 1
+    assert any("its share is read-only" in line for line in said.findings)
+    assert digest(ground.root) == before
+    assert not list(ground.file.parent.iterdir())
+
+
+def test_without_a_state_a_home_can_be_looked_at(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The state will lie in the tree, and there is no folder yet that could be hidden."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(ground.root / "own"))
+    (ground.root / LEFT).write_text("")
+    assert cli.main(("check", str(ground.root))) == 1
+    assert f"{LEFT}: is left over" in capsys.readouterr().out
+    assert cli.main(("check", "--repair", str(ground.root))) == 0
+    assert [path.name for path in ground.root.iterdir()] == ["own"]
 
 
 def test_what_fits_together_is_sound(ground: Ground) -> None:
