@@ -19,6 +19,9 @@ def run(settings: Settings) -> int:
     """Read lines from the standard input. Gives 1 where a resource is not there, or nothing could
     be written. Raises ConfigError: then nothing was changed.
     """
+    # What Python makes of a standard input that is closed.
+    if sys.stdin is None:
+        raise ConfigError("The standard input is closed: nothing is imported.")
     sys.stdin.reconfigure(encoding="utf-8", errors="strict")  # type: ignore[union-attr]
     rows = _read(sys.stdin)
     with opening.opened(settings) as (shares, state):
@@ -45,6 +48,11 @@ def _read(lines: Iterable[str]) -> list[Record]:
                 found.append(exchange.parse(line))
     except UnicodeDecodeError as error:
         raise ConfigError("The standard input is no UTF-8: nothing is imported.") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(
+            f"The standard input cannot be read: {reason}: nothing is imported."
+        ) from error
     except Malformed as error:
         raise ConfigError(f"line {number}: {error}: nothing is imported.") from error
     if not number:
@@ -63,7 +71,7 @@ def _take(shares: Shares, rows: Sequence[Record]) -> list[str]:
         for one, place in places:
             reason = _put(section, one, place) if place else "there is no such share"
             if reason:
-                skipped.append(f"{one.share}{paths.href(one.path, False)}: {reason}")
+                skipped.append(f"{shown(one.share)}{paths.href(one.path, False)}: {reason}")
     return skipped
 
 

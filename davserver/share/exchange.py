@@ -62,7 +62,7 @@ def check_header(line: str) -> None:
     if told.get("davserver") != "export":
         raise Malformed("this is nothing that davserver export has written")
     if told.get("form") != FORM:
-        raise Malformed(f"the form of the lines is {told.get('form')}, this server knows {FORM}")
+        raise Malformed(f"the form of the lines is {told.get('form')!r}, this server knows {FORM}")
 
 
 def records(shares: Iterable[Share], reader: Reader) -> Iterator[Record]:
@@ -142,7 +142,10 @@ def parse(text: str) -> Record:
     for name, value in properties.items():
         _check_property(name, value)
     locks = tuple(map(_lock, _take(told, "locks", list)))
-    return Record(_take(told, "share", str), target.path, _stamp(told), properties, locks)
+    share = _take(told, "share", str)
+    # A name of a share may be bytes that are no UTF-8, as that of a file may.
+    _require_encodable("share", share, "surrogateescape")
+    return Record(share, target.path, _stamp(told), properties, locks)
 
 
 def _lock(told: object) -> Lock:
@@ -156,37 +159,37 @@ def _lock(told: object) -> Lock:
     token = _take(told, "token", str)
     if not _TOKEN.fullmatch(token):
         raise Malformed("token: must be a URI")
-    expires = told["expires"]
-    if isinstance(expires, bool) or not isinstance(expires, int | float):
-        raise Malformed("expires: must be seconds since the epoch")
-    if not math.isfinite(expires):
-        raise Malformed("expires: must be seconds since the epoch")
+    principal = _take(told, "principal", str)
+    _require_encodable("principal", principal)
+    timeout = _number(told, "timeout")
+    if timeout < 0:
+        raise Malformed("timeout: must not be negative")
     return Lock(
         token,
         (),
         _take(told, "deep", bool),
         _take(told, "exclusive", bool),
         owner,
-        _take(told, "principal", str),
-        _number(told, "timeout"),
-        float(expires),
+        principal,
+        timeout,
+        _seconds(told, "expires"),
         _stamp(told),
     )
 
 
 def _check_property(name: str, value: object) -> None:
-    if not isinstance(value, str) or _name(value) != name:
-        raise Malformed(f"properties: {name}: must be that element as XML")
+    if not name or not isinstance(value, str) or _name(value) != name:
+        raise Malformed(f"properties: {name!r}: must be that element as XML")
     fault = refusal(Change(name, value, "".join(documents.read_only(value).itertext())))
     if fault is not None:
-        raise Malformed(f"properties: {name}: {fault.sentence}")
+        raise Malformed(f"properties: {name!r}: {fault.sentence}")
 
 
 def _name(xml: str) -> str:
     """The name of the one element that a text of XML is, or empty."""
     try:
         return str(documents.read_only(xml).tag)
-    except (Fault, UnicodeEncodeError):
+    except Fault:
         return ""
 
 
@@ -207,6 +210,26 @@ def _number(told: Mapping[str, Any], key: str) -> int:
     if isinstance(found, bool) or not -(1 << 63) <= found < 1 << 63:
         raise Malformed(f"{key}: must be a whole number of 64 bits")
     return found
+
+
+def _seconds(told: Mapping[str, Any], key: str) -> float:
+    found = told[key]
+    is_number = isinstance(found, int | float) and not isinstance(found, bool)
+    try:
+        seconds = float(found) if is_number else math.nan
+    except OverflowError:
+        seconds = math.inf
+    if not math.isfinite(seconds):
+        raise Malformed(f"{key}: must be seconds since the epoch")
+    return seconds
+
+
+def _require_encodable(key: str, text: str, errors: str = "strict") -> None:
+    """Raises Malformed for half of a surrogate pair: JSON can write it, no store can hold it."""
+    try:
+        text.encode("utf-8", errors)
+    except UnicodeEncodeError as error:
+        raise Malformed(f"{key}: has half of a surrogate pair") from error
 
 
 def _take(told: Mapping[str, Any], key: str, kind: type) -> Any:

@@ -1,6 +1,7 @@
 """`davserver export` and `import`: locks and properties as lines of JSON."""
 
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -197,7 +198,7 @@ WRONG: dict[str, tuple[str | bytes, str]] = {
     "a surrogate": (GOOD + line(properties={"{urn:x}p": xml("") + "\udcff"}), "element as XML"),
     "a property that is protected": (
         GOOD + line(properties={"{DAV:}getetag": "<D:getetag/>"}),
-        "line 2: properties: {DAV:}getetag: ",
+        "line 2: properties: '{DAV:}getetag': ",
     ),
     "locks that are none": (GOOD + line(locks={}), "line 2: locks: must be a list"),
     "a lock that is none": (GOOD + line(locks=[1]), "line 2: locks: each is an object"),
@@ -208,6 +209,45 @@ WRONG: dict[str, tuple[str | bytes, str]] = {
     "an end that is none": (
         GOOD + line(locks=[lock(expires=float("inf"))]),
         "expires: must be seconds",
+    ),
+    "an end beyond all numbers": (
+        GOOD + line(locks=[lock(expires=10**400)]),
+        "line 2: expires: must be seconds",
+    ),
+    "a negative timeout": (
+        GOOD + line(locks=[lock(timeout=-1)]),
+        "line 2: timeout: must not be negative",
+    ),
+    "half a pair in a principal": (
+        GOOD + line(locks=[lock(principal="\ud800")]),
+        "line 2: principal: has half of a surrogate pair",
+    ),
+    "a byte in a principal": (
+        GOOD + line(locks=[lock(principal="\udcff")]),
+        "line 2: principal: has half of a surrogate pair",
+    ),
+    "half a pair in an owner": (
+        GOOD + line(locks=[lock(owner="<D:owner>\ud800</D:owner>")]),
+        "line 2: owner: must be an owner",
+    ),
+    "half a pair in a token": (
+        GOOD + line(locks=[lock(token="urn:uuid:\ud800")]),
+        "line 2: token: must be a URI",
+    ),
+    "half a pair in a property": (
+        GOOD + line(properties={"{urn:x}p": xml("").replace("><", ">\ud800<")}),
+        "element as XML",
+    ),
+    "half a pair in the name of a property": (
+        GOOD + line(properties={"{urn:x}\ud800": xml("")}),
+        "element as XML",
+    ),
+    "a property without a name": (GOOD + line(properties={"": "x"}), "element as XML"),
+    "a name of two lines": (GOOD + line(properties={"a\nb": xml("")}), "element as XML"),
+    "half a pair in a path": (GOOD + line(path="/\ud800"), "line 2: path: "),
+    "half a pair in a share": (
+        GOOD + line(share="\ud800"),
+        "line 2: share: has half of a surrogate pair",
     ),
     "a depth that is none": (GOOD + line(locks=[lock(deep=1)]), "deep: must be true or false"),
 }
@@ -225,6 +265,32 @@ def test_a_malformed_line_changes_nothing(
     assert ended.err.count("\n") == 1
     assert "nothing is imported" in ended.err
     assert ground.rows() == before
+
+
+@pytest.mark.parametrize("kind", ["closed", "write-only"])
+def test_an_input_that_cannot_be_read_is_one_sentence(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    ground.give("a")
+    before = ground.rows()
+    with open(os.open(tmp_path / "written", os.O_CREAT | os.O_WRONLY)) as written:
+        monkeypatch.setattr("sys.stdin", None if kind == "closed" else written)
+        said = ground.run("import")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("davserver: The standard input ")
+    assert said.err.endswith(": nothing is imported.\n")
+    assert ground.rows() == before
+
+
+def test_bytes_that_are_no_text_are_names_all_the_same(ground: Ground, put: Any) -> None:
+    """Of a file, written as one and as an escape; of a share, where none has it."""
+    ground.give("\udcff")
+    for path in ("/\udcff", "/%FF"):
+        assert put(GOOD + line(path=path)).code == 0
+        assert ground.rows()[0] == {"\udcff": xml("x")}
+    said = put(GOOD + line(share="\udcff"))
+    assert (said.code, said.err.count("\n")) == (1, 1)
+    assert "there is no such share" in said.err
 
 
 def test_the_line_that_others_are_made_of_is_right(ground: Ground, put: Any) -> None:
