@@ -16,8 +16,8 @@ from davserver.shares import Shares
 
 
 def run(settings: Settings) -> int:
-    """Read lines from the standard input. Gives 1 where a resource is not there, or nothing could
-    be written. Raises ConfigError: then nothing was changed.
+    """Read lines from the standard input. Gives 1 where a resource is skipped, or nothing could be
+    written. Raises ConfigError: then nothing was changed.
     """
     # What Python makes of a standard input that is closed.
     if sys.stdin is None:
@@ -77,6 +77,10 @@ def _take(shares: Shares, rows: Sequence[Record]) -> list[str]:
 
 def _put(section: Section, rows: Record, place: Place) -> str:
     """Gives why nothing was done, or empty."""
+    if place.share.read_only:
+        return "its share is read-only"
+    if any(_is_held_fixed(section, place, lock) for lock in rows.locks):
+        return "a lock of its own is held in a share that is read-only"
     try:
         trouble, now = mismatch(place, rows.stamp)
     except OSError as error:
@@ -99,3 +103,12 @@ def _put(section: Section, rows: Record, place: Place) -> str:
         locks.append(lock)
     exchange.put(section.writer, place.key, replace(rows, stamp=now, locks=tuple(locks)))
     return ""
+
+
+def _is_held_fixed(section: Section, place: Place, lock: Lock) -> bool:
+    """Whether the token would have to leave another resource, which must not be changed."""
+    held = section.writer.lock(lock.token, exchange.EVER)
+    if held is None or held.root == place.key:
+        return False
+    found = section.find(held.root)
+    return found is not None and found.share.read_only

@@ -1,5 +1,6 @@
 """`davserver export` and `import`: locks and properties as lines of JSON."""
 
+import io
 import json
 import os
 import threading
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from davserver import cli
 from davserver.protocol import documents
 from davserver.protocol.locks import Lock
 from davserver.state.sqlite import SqliteState
@@ -22,12 +24,10 @@ from tests.wire import talk
 def put(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Import some text."""
 
-    def take(text: str | bytes) -> Any:
-        import io
-
+    def take(text: str | bytes, *arguments: str) -> Any:
         data = text if isinstance(text, bytes) else text.encode()
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
-        return ground.run("import")
+        return ground.run("import", *arguments)
 
     return take
 
@@ -116,6 +116,57 @@ def test_what_is_not_there_is_skipped_and_told(ground: Ground, put: Any) -> None
         "davserver: skipped: /c: another kind of resource is there",
     ]
     assert set(ground.rows()[0]) == {"d"}
+
+
+def test_rows_of_a_share_that_is_read_only_stay(ground: Ground, put: Any) -> None:
+    ground.give("a")
+    text = ground.run("export").out
+    (ground.root / "b").touch()
+    state = SqliteState(ground.file)
+    with state.write() as writer:
+        writer.set_property(ground.key("a"), "{urn:x}p", xml("new"))
+        writer.remove_locks(ground.key(""))
+    state.close()
+    before = ground.rows()
+    said = put(text, "--read-only")
+    assert said.code == 1
+    assert said.err == "davserver: skipped: /a: its share is read-only\n"
+    assert said.out == f"0 resources are imported into {ground.file}\n"
+    assert ground.rows() == before
+
+
+def test_one_share_of_several_is_read_only(
+    ground: Ground,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nor does a lock leave it for another share."""
+    ground.give("fixed/a", "open/b")
+    (ground.root / "open" / "c").touch()
+    config = tmp_path / "c.toml"
+    config.write_text(
+        f"state = '{ground.file}'\n"
+        f"[shares.fixed]\npath = '{ground.root}/fixed'\nread_only = true\n"
+        f"[shares.open]\npath = '{ground.root}/open'\n"
+    )
+    taken = lock(token=f"urn:uuid:{b'fixed/a'.hex()}")
+    text = (
+        GOOD
+        + line(share="fixed", path="/a")
+        + line(share="open", path="/b")
+        + line(share="open", path="/c", locks=[taken])
+    )
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert cli.main(("import", "--config", str(config))) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "davserver: skipped: fixed/a: its share is read-only",
+        "davserver: skipped: open/c: a lock of its own is held in a share that is read-only",
+    ]
+    assert ground.rows() == (
+        {"fixed/a": xml("fixed/a"), "open/b": xml("x")},
+        {"fixed/a": taken["token"], "open/b": "urn:uuid:1"},
+    )
 
 
 def test_locks_that_conflict_are_not_imported(ground: Ground, put: Any) -> None:
