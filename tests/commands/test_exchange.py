@@ -382,6 +382,25 @@ def test_without_a_state_there_is_nothing_to_export(ground: Ground, tmp_path: Pa
         assert not list(ground.file.parent.iterdir())
 
 
+def test_an_export_of_nothing_says_so(ground: Ground) -> None:
+    SqliteState(ground.file).close()
+    said = ground.run("export")
+    assert (said.code, said.out.count("\n")) == (0, 1)
+    assert said.err == f"davserver: {ground.file}: there are no locks and properties in it.\n"
+
+
+def test_an_export_of_another_directory_says_whose_rows_there_are(
+    ground: Ground, tmp_path: Path
+) -> None:
+    ground.give("folder/a", "folder/b\udcff")
+    known, ground.root = ground.root, tmp_path / "other"
+    ground.root.mkdir()
+    said = ground.run("export")
+    assert (said.code, said.out.count("\n")) == (0, 1)
+    assert f"what is below {os.path.realpath(known)}/folder in it, and none" in said.err
+    assert said.err.count("\n") == 1
+
+
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=20
 ).filter(lambda name: name not in (".", "..") and not name.startswith(".~dav-"))
