@@ -5,7 +5,9 @@ import os
 import secrets
 import sqlite3
 from contextlib import closing, suppress
+from itertools import zip_longest
 from pathlib import Path as FilePath
+from urllib.parse import quote
 
 
 def copy(connection: sqlite3.Connection, file: FilePath) -> None:
@@ -24,6 +26,18 @@ def copy(connection: sqlite3.Connection, file: FilePath) -> None:
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
+
+
+def is_copied(connection: sqlite3.Connection, file: FilePath) -> bool:
+    """Whether a file is a copy of all that the database of a connection holds now."""
+    path = quote(os.fsencode(os.path.abspath(file)))
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as kept,
+    ):
+        lines = zip_longest(connection.iterdump(), kept.iterdump())
+        return all(ours == theirs for ours, theirs in lines)
+    return False
 
 
 def beside(file: FilePath) -> FilePath:

@@ -145,14 +145,22 @@ class SqliteState:
         connection.execute("PRAGMA journal_mode = WAL")
         if version < schema.VERSION:
             if version:
-                self._keep_copy(version)
+                self._keep_copy(connection, version)
             schema.migrate(connection, version)
 
-    def _keep_copy(self, version: int) -> None:
-        """A store is migrated only when a copy of it is safe."""
-        copy = FilePath(f"{self.file}.schema-{version}")
-        with suppress(FileExistsError):
-            self.backup(copy)
+    def _keep_copy(self, connection: sqlite3.Connection, version: int) -> None:
+        """A store is migrated only when a copy of it is safe. One that is there already may be of
+        what was migrated at another time.
+        """
+        first = copy = FilePath(f"{self.file}.schema-{version}")
+        number = 1
+        while os.path.lexists(copy):
+            # Starts whose migration fails again and again must not fill the disk.
+            if copying.is_copied(connection, copy):
+                return
+            number += 1
+            copy = FilePath(f"{first}-{number}")
+        self.backup(copy)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

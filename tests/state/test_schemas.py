@@ -92,6 +92,48 @@ def test_what_it_was_is_kept(tmp_path: FilePath, old: int) -> None:
     state.close()
 
 
+def test_what_was_restored_is_kept_beside_what_was_kept_before(tmp_path: FilePath) -> None:
+    """Each time with other rows, and with names that are taken by what is no store."""
+    file = tmp_path / "state.db"
+    FilePath(f"{file}.schema-1-3").write_text("no store")
+    FilePath(f"{file}.schema-1-4").mkdir()
+    counts = {"": 6, "-2": 5, "-5": 4}
+    for count in counts.values():
+        for path in tmp_path.glob("state.db-[ws]*"):
+            path.unlink()
+        shutil.copyfile(FOLDER / "schema-1.db", file)
+        with closing(sqlite3.connect(file)) as opened, opened:
+            names = opened.execute("SELECT DISTINCT property FROM property").fetchall()
+            opened.executemany("DELETE FROM property WHERE property = ?", names[: 6 - count])
+        SqliteState(file).close()
+    for end, count in counts.items():
+        copy = FilePath(f"{file}.schema-1{end}")
+        assert version(copy) == 1
+        assert copy.stat().st_mode & 0o077 == 0
+        with closing(sqlite3.connect(copy)) as opened:
+            assert opened.execute("SELECT count(*) FROM property").fetchone() == (count,)
+
+
+def test_what_is_kept_already_is_not_kept_again(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A migration fails at each of some starts."""
+    file = tmp_path / "state.db"
+    shutil.copyfile(FOLDER / "schema-1.db", file)
+
+    def fail(connection: sqlite3.Connection, start: int) -> None:
+        del connection, start
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "migrate", fail)
+        for _ in range(3):
+            with pytest.raises(OSError, match="error"):
+                SqliteState(file)
+    SqliteState(file).close()
+    assert [path.name for path in tmp_path.glob("*.schema-*")] == ["state.db.schema-1"]
+
+
 def test_a_look_at_it_changes_nothing(file: FilePath) -> None:
     old, before = version(file), file.read_bytes()
     with Inspection(file) as found:
