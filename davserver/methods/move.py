@@ -202,15 +202,24 @@ class _Walking:
         except OSError as error:
             return self._failed(target, error)
         except Fault as fault:
-            if fault.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-                self._take_back(target)
+            cause = fault.__cause__
+            if fault.status == HTTPStatus.INTERNAL_SERVER_ERROR and self._take_back(target):
+                return self._failed(target, cause if isinstance(cause, OSError) else fault)
             raise
         return members
 
-    def _take_back(self, target: Place) -> None:
-        """Remove a collection that came to its place although it was not to be kept."""
-        with suppress(OSError, Fault), self._shares.section(claim=self._claim) as section:
-            section.remove_collection(target)
+    def _take_back(self, target: Place) -> bool:
+        """Remove a collection that came to its place although it could not be kept. Gives whether
+        all is as it was.
+        """
+        try:
+            with self._shares.section(claim=self._claim) as section:
+                section.remove_collection(target)
+        except FileNotFoundError:
+            pass
+        except (OSError, Fault):
+            return False
+        return True
 
     def _leave(self, place: Place, target: Place) -> None:
         with self._shares.section(claim=self._claim) as section:

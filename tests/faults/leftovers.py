@@ -15,7 +15,13 @@ WORKPLACE = ".~dav-trash"
 
 def reserved(root: Path) -> list[Path]:
     """Names of the server's own in a tree, but for the folder that it works in."""
-    return [path for path in root.rglob(f"{_RESERVED}*") if path != root / WORKPLACE]
+    # rglob raises where something goes while it looks; os.walk does not.
+    return [
+        path
+        for folder, below, files in os.walk(root)
+        for path in (Path(folder, name) for name in (*below, *files) if name.startswith(_RESERVED))
+        if path != root / WORKPLACE
+    ]
 
 
 def cleared(root: Path) -> list[Path]:
