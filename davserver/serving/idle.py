@@ -64,13 +64,14 @@ class IdleConnections(ConnectionManager):
         while not self._stopping.is_set():
             if self._ready:
                 return self._ready.popleft()
-            for descriptor, _ in self._epoll.poll():
-                if descriptor == self._listener:
-                    self._accept()
-                    continue
+            found = [descriptor for descriptor, _ in self._epoll.poll()]
+            for descriptor in found:
                 conn = self._idle.pop(descriptor, None)
                 if conn is not None:
                     self._ready.append(conn)
+            # Last: a new connection may get the number of one that has just ended.
+            if self._listener in found:
+                self._accept()
         return None
 
     def stop(self) -> None:
