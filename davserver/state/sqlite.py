@@ -171,19 +171,20 @@ class SqliteState:
             raise self._translate(error) from error
 
     def _translate(self, error: sqlite3.DatabaseError) -> Exception:
-        if errors.cannot_open(error):
-            try:
-                os.close(os.open(self.file, os.O_RDWR | os.O_CLOEXEC))
-            except OSError as told:
-                if told.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-                    return told
-                self._note("gone" if told.errno == errno.ENOENT else "not to be opened")
-                return faults.damaged_state(self._damage)
         damage = errors.damage(error)
-        if damage and self._is_sound():
+        if errors.cannot_open(error):
+            damage = self._hindrance()
+        elif damage and self._is_sound():
             return OSError(errno.EIO, os.strerror(errno.EIO))
         self._note(damage)
         return faults.damaged_state(damage) if damage else errors.translated(error)
+
+    def _hindrance(self) -> str:
+        """Why the file cannot be opened, or empty where it could be."""
+        # Never by opening it: to close it again would drop SQLite's own locks on it.
+        if not os.path.isfile(self.file):
+            return "gone"
+        return "" if os.access(self.file, os.R_OK | os.W_OK) else "not to be opened"
 
     def _is_sound(self) -> bool:
         """A disk that could not be read for a moment can look like damage: look again."""
