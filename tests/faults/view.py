@@ -161,7 +161,7 @@ def stored(place: FilePath, server: Server) -> Stored:
             if server.passing.match(entry.name):
                 passing.append(entry.path)
             elif server.own.match(entry.name):
-                names = os.listdir(entry)
+                names = _names(entry)
                 noted += [(*path, _noted(name)) for name in names if server.has_notes]
                 passing += [f"{entry.path}/{name}" for name in names if not server.has_notes]
             elif entry.is_dir(follow_symlinks=False):
@@ -175,6 +175,14 @@ def stored(place: FilePath, server: Server) -> Stored:
     # A note on the directory itself, and those that pass, have names like these.
     lone = {one for one in noted if one not in contents and not one[-1].startswith((".", "__db."))}
     return Stored(contents, tuple(passing), tuple(sorted(lone)))
+
+
+def _names(folder: os.DirEntry[str]) -> list[str]:
+    """What is in the server's own folder, which may go while it is looked at."""
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
 
 
 def _noted(name: str) -> str:
