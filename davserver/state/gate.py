@@ -16,6 +16,10 @@ from pathlib import Path
 
 _FIRST_PLACE = 1 << 32
 _NO_PLACE = 0
+CROWDED = 64
+"""How often one queues without a look, once others were met: who is about to take a place, and
+has to wait for a processor first, cannot be seen.
+"""
 _NUMBER = struct.Struct("<Q")
 # struct flock of fcntl(2); these locks belong to the open file, so that threads exclude each other.
 _FLOCK = struct.Struct("hhqqi4x")
@@ -32,6 +36,7 @@ class Gate:
         self._file = file
         self._local = threading.local()
         self._open: list[int] = []
+        self._crowded = 0
         self._descriptor()
 
     def close(self) -> None:
@@ -45,10 +50,8 @@ class Gate:
     def enter(self) -> tuple[int, int]:
         """Wait for one's turn. Gives what `leave` takes."""
         gate = self._descriptor()
-        if _is_queue_empty(gate):
-            with suppress(BlockingIOError):
-                fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return gate, _NO_PLACE
+        if self._is_open(gate):
+            return gate, _NO_PLACE
         place = self._take_place(gate)
         try:
             _wait_for(gate, place - 1)
@@ -57,6 +60,18 @@ class Gate:
             _unlock_place(gate, place)
             raise
         return gate, place
+
+    def _is_open(self, gate: int) -> bool:
+        """Whether one is in without a place in the queue."""
+        if self._crowded:
+            self._crowded -= 1
+            return False
+        if _is_queue_empty(gate):
+            with suppress(BlockingIOError):
+                fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+        self._crowded = CROWDED
+        return False
 
     def leave(self, gate: int, place: int) -> None:
         """Let the next one in."""
