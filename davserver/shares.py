@@ -7,8 +7,7 @@ import errno
 import logging
 import os
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,12 +15,12 @@ from typing import TypeVar
 
 from davserver.protocol import faults, paths, resources
 from davserver.protocol.faults import Fault
-from davserver.protocol.forms import Entry
 from davserver.protocol.paths import Path
 from davserver.protocol.resources import NANO, Stat
 from davserver.share import Place, Section, Share, View, claims, holding, names, recovery
 from davserver.share.claims import Access
 from davserver.share.entrance import Entrance
+from davserver.share.written import Written
 from davserver.state import Intent, Operation, State, Writer
 from davserver.tree import TRASH, Halted, Upload, content
 
@@ -46,29 +45,6 @@ class Limits:
 
     infinite_depth: bool = True
     lock_timeout: int = 86_400
-
-
-class Written:
-    """What PROPFIND has written: up to ``most`` characters of what was listed last."""
-
-    def __init__(self, most: int = 16 << 20) -> None:
-        self.most = most
-        self._mutex = threading.Lock()
-        self._held = 0
-        self._collections: OrderedDict[Hashable, tuple[Mapping[str, Entry], int]] = OrderedDict()
-
-    def get(self, key: Hashable) -> Mapping[str, Entry]:
-        with self._mutex:
-            return self._collections.get(key, ({}, 0))[0]
-
-    def put(self, key: Hashable, entries: Mapping[str, Entry], size: int) -> None:
-        # An entry takes about as much again beside its text.
-        size += 500 * (len(entries) + 1)
-        with self._mutex:
-            self._held += size - self._collections.pop(key, ({}, 0))[1]
-            self._collections[key] = (entries, size)
-            while self._held > self.most:
-                self._held -= self._collections.popitem(last=False)[1][1]
 
 
 class Shares:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from davserver.protocol import multistatus
-from davserver.shares import Written
+from davserver.share.written import Written
 from davserver.state.rows import Spared
 from davserver.tree import Tree
 from tests.running import lacking

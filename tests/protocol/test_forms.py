@@ -13,7 +13,7 @@ from davserver.protocol.locks import Lock
 from davserver.protocol.multistatus import Response
 from davserver.protocol.properties import LIVE, SUPPORTEDLOCK, Stored
 from davserver.protocol.resources import etag
-from davserver.shares import Written
+from davserver.share.written import Written
 from tests.protocol import values
 from tests.protocol.values import FILE, FOLDER, Facts
 

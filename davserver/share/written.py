@@ -1,0 +1,30 @@
+"""What PROPFIND has written lately, to be written again as long as `stat` says the same."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+
+from davserver.protocol.forms import Entry
+
+
+class Written:
+    """What PROPFIND has written: up to ``most`` characters of what was listed last."""
+
+    def __init__(self, most: int = 16 << 20) -> None:
+        self.most = most
+        self._mutex = threading.Lock()
+        self._held = 0
+        self._collections: OrderedDict[Hashable, tuple[Mapping[str, Entry], int]] = OrderedDict()
+
+    def get(self, key: Hashable) -> Mapping[str, Entry]:
+        with self._mutex:
+            return self._collections.get(key, ({}, 0))[0]
+
+    def put(self, key: Hashable, entries: Mapping[str, Entry], size: int) -> None:
+        # An entry takes about as much again beside its text.
+        size += 500 * (len(entries) + 1)
+        with self._mutex:
+            self._held += size - self._collections.pop(key, ({}, 0))[1]
+            self._collections[key] = (entries, size)
+            while self._held > self.most:
+                self._held -= self._collections.popitem(last=False)[1][1]
