@@ -97,6 +97,19 @@ def entries(root: Path) -> list[Path]:
     return [path for path in root.iterdir() if path.name != TRASH]
 
 
+def below(root: Path) -> list[Path]:
+    """Everything below a served directory, each behind what it is in; what is in the trash, too, but
+    not the trash itself.
+    """
+    # rglob raises where something goes while it looks; os.walk does not.
+    found = [
+        Path(folder, name)
+        for folder, directories, files in os.walk(root)
+        for name in (*directories, *files)
+    ]
+    return [path for path in found if path != root / TRASH]
+
+
 def program(name: str, package: str = "") -> str:
     """The path of a program that a test needs.
 

@@ -5,7 +5,10 @@
 import html
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from http import HTTPStatus
+from itertools import chain
 
 from davserver.protocol import (
     conditions,
@@ -19,7 +22,7 @@ from davserver.protocol import (
     ranges,
     resources,
 )
-from davserver.protocol.messages import Answer, Request
+from davserver.protocol.messages import Answer, CutShort, Request
 from davserver.protocol.ranges import Range
 from davserver.protocol.resources import Stat
 from davserver.share import Place
@@ -32,11 +35,22 @@ BLOCK = 1 << 18
 HTML = "text/html; charset=utf-8"
 
 
-class Changed(Exception):
-    """The file was changed while it was sent: the connection must not end as if it were whole."""
+TRIES = 4
+"""How often a small file is read that others write to all the while."""
+
+
+class _Changed(Exception):
+    """The file was changed while it was read."""
 
 
 def run(request: Request, shares: Shares) -> Answer:
+    for _ in range(TRIES):
+        with suppress(_Changed):
+            return _found(request, shares)
+    raise faults.busy()
+
+
+def _found(request: Request, shares: Shares) -> Answer:
     guard = conditions.read(request.headers, request.path, shares.prefix, request.principal)
     if shares.is_above(request.path):
         shares.view().require(guard, shares.facts_above(), lambda _: faults.not_modified(()))
@@ -57,13 +71,15 @@ def run(request: Request, shares: Shares) -> Answer:
         wanted: tuple[Range, ...] = ()
         if request.method == "GET" and _range_holds(request, facts):
             wanted = ranges.parse(request.headers.get("range"), facts.st_size)
-        answer = _answer(opened, facts.st_size, described, wanted)
+        answer, pieces = _answer(opened, facts.st_size, described, wanted)
+        if request.method == "GET":
+            pieces.begin()
     except BaseException:
         opened.close()
         raise
     if request.method == "HEAD":
         opened.close()
-        return Answer(answer.status, answer.headers, b"", answer.length)
+        return replace(answer, body=b"")
     return answer
 
 
@@ -98,15 +114,15 @@ def _range_holds(request: Request, facts: Stat) -> bool:
 
 def _answer(
     opened: Opened, size: int, described: tuple[tuple[str, str], ...], wanted: Sequence[Range]
-) -> Answer:
+) -> tuple[Answer, "_Pieces"]:
     if not wanted:
-        return Answer(HTTPStatus.OK, described, _Pieces(opened, [Range(0, size - 1)]), size)
+        pieces = _Pieces(opened, [Range(0, size - 1)])
+        return Answer(HTTPStatus.OK, described, pieces, size), pieces
     if len(wanted) == 1:
         (one,) = wanted
         where = ("Content-Range", f"bytes {one.first}-{one.last}/{size}")
-        return Answer(
-            HTTPStatus.PARTIAL_CONTENT, (*described, where), _Pieces(opened, wanted), one.size
-        )
+        pieces = _Pieces(opened, wanted)
+        return Answer(HTTPStatus.PARTIAL_CONTENT, (*described, where), pieces, one.size), pieces
     boundary = secrets.token_hex(16)
     heads = [
         f"\r\n--{boundary}\r\nContent-Type: {described[0][1]}\r\n"
@@ -116,18 +132,15 @@ def _answer(
     end = f"\r\n--{boundary}--\r\n".encode()
     length = sum(map(len, heads)) + sum(one.size for one in wanted) + len(end)
     kind = ("Content-Type", f"multipart/byteranges; boundary={boundary}")
-    return Answer(
-        HTTPStatus.PARTIAL_CONTENT,
-        (kind, *described[1:]),
-        _Pieces(opened, wanted, heads, end),
-        length,
-    )
+    pieces = _Pieces(opened, wanted, heads, end)
+    return Answer(HTTPStatus.PARTIAL_CONTENT, (kind, *described[1:]), pieces, length), pieces
 
 
 class _Pieces(Iterator[bytes]):
     """The bytes of ranges, each behind its head where it has one; closing it closes the file.
 
-    Raises Changed before the last block of a range if the file was written to meanwhile.
+    Before the last block of a range CutShort is raised if the file was written to meanwhile, and
+    instead of a block that cannot be read.
     """
 
     def __init__(
@@ -136,8 +149,18 @@ class _Pieces(Iterator[bytes]):
         self._opened = opened
         self._blocks = self._read(wanted, heads, end)
 
+    def begin(self) -> None:
+        """Read the first block while another answer is still possible. Raises OSError where it
+        cannot be read, _Changed where it was the last and the file was written to meanwhile.
+        """
+        first = next(self._blocks, b"")
+        self._blocks = chain((first,), self._blocks)
+
     def __next__(self) -> bytes:
-        return next(self._blocks)
+        try:
+            return next(self._blocks)
+        except (_Changed, OSError) as error:
+            raise CutShort from error
 
     def close(self) -> None:
         self._opened.close()
@@ -151,7 +174,7 @@ class _Pieces(Iterator[bytes]):
                 block = self._opened.read(position, min(BLOCK, one.last + 1 - position))
                 position += len(block)
                 if not block or (position > one.last and self._opened.is_changed()):
-                    raise Changed
+                    raise _Changed
                 yield block
         if end:
             yield end

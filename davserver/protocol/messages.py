@@ -61,6 +61,12 @@ class Answer:
     length: int | None = None
 
 
+class CutShort(Exception):
+    """The rest of an answer that has begun cannot be given: the connection has to end before it
+    looks whole. Its cause says why.
+    """
+
+
 def refusal(fault: Fault) -> Answer:
     """A Fault as the answer: XML where it has a DAV condition code, else a sentence of text."""
     if fault.status is HTTPStatus.NOT_MODIFIED:

@@ -1,5 +1,6 @@
 """One request on a connection: its first line, and the end of its body."""
 
+import logging
 import re
 import time
 from email.utils import formatdate
@@ -8,7 +9,10 @@ from typing import Any
 
 from cheroot.server import HeaderReader, HTTPRequest
 
+from davserver.protocol.messages import CutShort
 from davserver.serving.bodies import ChunkedBody, Invite, SizedBody
+
+log = logging.getLogger("davserver.serving")
 
 DRAIN = 1 << 16
 """Bytes of an unread body that are read to keep a connection; beyond them it is closed."""
@@ -79,7 +83,12 @@ class DavRequest(HTTPRequest):
                 self.close_connection = True
                 return
             self.rfile = SizedBody(self.conn.rfile, int(length), invite)
-        self.server.gateway(self).respond()
+        try:
+            self.server.gateway(self).respond()
+        except CutShort as error:
+            log.warning("%s was cut short: %r", self.method.decode(), error.__cause__)
+            self.close_connection = True
+            return
         if self.ready:
             self.ensure_headers_sent()
         if self.chunked_write:

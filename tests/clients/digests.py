@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 from davserver.tree import TRASH
+from tests.running import below
 
 FOLDER = "folder"
 
@@ -19,7 +20,7 @@ def tree(root: Path) -> dict[str, str]:
     """Everything below a directory: relative path to digest, or ``FOLDER`` for a directory."""
     return {
         str(path.relative_to(root)): FOLDER if path.is_dir() else of(path)
-        for path in root.rglob("*")
+        for path in below(root)
         if TRASH not in path.parts
     }
 

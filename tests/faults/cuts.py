@@ -135,15 +135,15 @@ def cut(server: Server, verbs: Sequence[Verb], options: Namespace, told: Told) -
             # What a server takes once, in each of its threads, is no leak.
             _all_answer(server, workers, told)
             sockets += _settled(server, sockets, told)
-            base = vitals.held(server.pid)
+            base = vitals.at_rest(server.pid)
         told.count("cuts", len(attempts))
     assert base is not None
     _all_answer(server, workers, told)
     _settled(server, sockets, told)
-    now = vitals.held(server.pid)
+    now, grown = vitals.kept(server.pid, base)
     told.counts["descriptors_more"] = now.descriptors - base.descriptors
     told.counts["memory_more_kib"] = (now.memory - base.memory) // 1024
-    told.violations += now.grown(base)
+    told.violations += grown
 
 
 def stall(server: Server, verbs: Sequence[Verb], options: Namespace, told: Told) -> None:

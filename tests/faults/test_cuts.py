@@ -1,5 +1,7 @@
 """Cut connections in the size of CI, and servers that the proof has to find guilty."""
 
+import os
+import threading
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,6 +86,18 @@ def test_what_is_still_held_is_told() -> None:
     assert Held(41, 19, 47_900_000).grown(base) == []
     assert Held(30, 19, 30_000_000).grown(base) == []
     assert len(Held(42, 18, 48_100_000).grown(base)) == 3
+
+
+def test_what_is_let_go_of_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = vitals.at_rest(os.getpid())
+    taken = [os.dup(0) for _ in range(3)]
+    monkeypatch.setattr(vitals, "SECONDS", 0.1)
+    assert vitals.kept(os.getpid(), base)[1]
+    monkeypatch.setattr(vitals, "SECONDS", 10.0)
+    later = threading.Timer(0.2, os.closerange, (min(taken), max(taken) + 1))
+    later.start()
+    assert not vitals.kept(os.getpid(), base)[1]
+    later.join()
 
 
 def test_a_socket_that_stays_open_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from tests.wire.talk import Ended, Talk
 
 SECONDS = 10.0
 """How long a server may take until it has let go of what nobody needs any more."""
+LOOKS, PAUSE_SECONDS = 5, 0.02
 _PROC = Path("/proc")
 
 
@@ -44,6 +45,25 @@ def held(pid: int) -> Held:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             threads += len(os.listdir(_PROC / str(one.pid) / "task"))
     return Held(len(_descriptors(pid)), threads, processes.memory(pid, "VmRSS"))
+
+
+def at_rest(pid: int) -> Held:
+    """What the process tree holds between two of the looks that it takes by itself."""
+    found = []
+    for _ in range(LOOKS):
+        found.append(held(pid))
+        time.sleep(PAUSE_SECONDS)
+    return min(found, key=lambda one: one.descriptors)
+
+
+def kept(pid: int, base: Held) -> tuple[Held, list[str]]:
+    """What a process tree holds, once that has come back to the base or will not any more, and
+    what has not.
+    """
+    until = time.monotonic() + SECONDS
+    while (grown := (now := held(pid)).grown(base)) and time.monotonic() < until:
+        time.sleep(PAUSE_SECONDS)
+    return now, grown
 
 
 def sockets(pid: int) -> int:

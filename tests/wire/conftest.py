@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from davserver.tree import TRASH
-from tests.running import Running
+from tests.running import Running, below
 
 USER, PASSWORD = "alice", "open sesame"
 LOGIN = "Authorization: Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
@@ -26,9 +26,7 @@ class Served(NamedTuple):
 
     def names(self) -> set[str]:
         """Everything in the directory, what is invisible to clients included."""
-        found = {str(path.relative_to(self.root)) for path in self.root.rglob("*")}
-        # The trash may come and go; what is in it may not be there at the end of a request.
-        return found - {TRASH}
+        return {str(path.relative_to(self.root)) for path in below(self.root)}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +42,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture
 def served(shared: Served) -> Served:
     """The server of the module, with an empty directory."""
-    for path in sorted(shared.root.rglob("*"), reverse=True):
+    for path in reversed([path for path in below(shared.root) if TRASH not in path.parts]):
         if path.is_dir() and not path.is_symlink():
             path.rmdir()
         else:

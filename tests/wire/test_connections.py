@@ -193,3 +193,21 @@ def test_what_was_kept_is_there_after_a_restart(own: Served) -> None:
     assert talk.ask(own.port, "PUT /file", body=b"x").status == 423
     token = answer["lock-token"]
     assert talk.ask(own.port, "PUT /file", f"If: ({token})", body=b"x").status == 204
+
+
+def test_a_large_file_that_changes_while_it_is_sent_ends_early(own: Served) -> None:
+    """RFC 9112 section 8: the client learns from the missing bytes that it has not got it all."""
+    file = own.root / "large"
+    with file.open("wb") as sparse:
+        sparse.truncate(64 * MEBIBYTE)
+    with Talk(own.port) as connection:
+        connection.send(talk.request("GET /large"))
+        status, _ = connection.begin()
+        assert status == 200
+        os.utime(file, ns=(0, 0))
+        with pytest.raises(Ended):
+            connection.take(64 * MEBIBYTE)
+    said = own.server.log.read_text()
+    assert "GET was cut short" in said
+    assert "Traceback" not in said
+    assert talk.ask(own.port, "GET /large").status == 200
