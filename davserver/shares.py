@@ -417,8 +417,11 @@ class _Uploading:
         return self._upload
 
     def __exit__(self, *raised: object) -> None:
+        upload = self._upload
+        # It knows `_stage`: a circle would be left for the garbage collector to find.
+        del self._upload
         try:
-            self._upload.close()
+            upload.close()
         finally:
             self._end()
 

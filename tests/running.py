@@ -98,9 +98,7 @@ def entries(root: Path) -> list[Path]:
 
 
 def below(root: Path) -> list[Path]:
-    """Everything below a served directory, each behind what it is in; what is in the trash, too, but
-    not the trash itself.
-    """
+    """Everything below a served directory but the trash itself, each behind what it is in."""
     # rglob raises where something goes while it looks; os.walk does not.
     found = [
         Path(folder, name)

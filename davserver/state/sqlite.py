@@ -240,6 +240,8 @@ class _Transaction:
                 if error is not None:
                     self._fail()
             finally:
+                # Of whoever holds this: a circle would be left for the garbage collector to find.
+                self._settle = None
                 self._gate.leave(*self._held)
 
     def _fail(self) -> None:

@@ -4,6 +4,7 @@ Nothing here waits for the disk (durability `rename`): what a disk takes is no c
 """
 
 import contextlib
+import gc
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -28,6 +29,9 @@ def opened(root: Path, state: Path) -> Iterator[Shares]:
     store = SqliteState(state, durable=False)
     tree = Tree(str(root), durable=False)
     shares = Shares([Share("", tree)], store, time.time_ns)
+    # As the server does.
+    gc.collect()
+    gc.freeze()
     try:
         yield shares
     finally:

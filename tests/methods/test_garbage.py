@@ -1,0 +1,103 @@
+"""No verb leaves circles: Python's search for them holds up every thread."""
+
+import gc
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from davserver import methods
+from davserver.protocol import paths
+from davserver.protocol.messages import Answer, Request
+from davserver.share import Share
+from davserver.shares import Shares
+from davserver.state.sqlite import SqliteState
+from davserver.tree import Tree
+from tests.bench.direct import Content
+from tests.security.inside import LOCKINFO, PATCH
+
+TIMES = 5
+
+
+@pytest.fixture
+def shares(tmp_path: Path) -> Iterator[Shares]:
+    top = tmp_path / "top"
+    top.mkdir()
+    for number in range(TIMES):
+        (top / f"old{number}").write_bytes(b"old")
+        (top / f"tree{number}").mkdir()
+    state, tree = SqliteState(tmp_path / "state.db"), Tree(str(top), durable=True)
+    made = Shares([Share("", tree)], state, time.time_ns)
+    yield made
+    made.close()
+    tree.close()
+    state.close()
+
+
+def ask(
+    shares: Shares, method: str, path: str, headers: Mapping[str, str] = {}, body: bytes = b""
+) -> Answer:
+    answer = methods.run(Request(method, paths.parse(path), headers, Content(body)), shares)
+    if not isinstance(answer.body, bytes):
+        for _ in answer.body:
+            pass
+        if close := getattr(answer.body, "close", None):
+            close()
+    return answer
+
+
+def circles(shares: Shares, method: str, path: str, headers: Mapping[str, str], body: bytes) -> int:
+    """How many objects are left that nothing but the search finds."""
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(TIMES):
+            given = {name: value.replace("#", str(number)) for name, value in headers.items()}
+            assert ask(shares, method, path.replace("#", str(number)), given, body).status < 300
+        return gc.collect()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body"),
+    [
+        ("OPTIONS", "/", {}, b""),
+        ("GET", "/old#", {}, b""),
+        ("GET", "/", {}, b""),
+        ("HEAD", "/old#", {}, b""),
+        ("PUT", "/new#", {}, b"new"),
+        ("PUT", "/old#", {}, b"new"),
+        ("MKCOL", "/made#", {}, b""),
+        ("DELETE", "/old#", {}, b""),
+        ("DELETE", "/tree#/", {}, b""),
+        ("COPY", "/old#", {"destination": "/copy#"}, b""),
+        ("COPY", "/tree#/", {"destination": "/copy#/"}, b""),
+        ("MOVE", "/old#", {"destination": "/moved#"}, b""),
+        ("MOVE", "/tree#/", {"destination": "/moved#/"}, b""),
+        ("PROPFIND", "/", {"depth": "1"}, b""),
+        ("PROPPATCH", "/old#", {}, PATCH),
+        ("LOCK", "/old#", {}, LOCKINFO),
+        ("LOCK", "/new#", {}, LOCKINFO),
+    ],
+)
+def test_a_request_leaves_no_circle(
+    method: str, path: str, headers: dict[str, str], body: bytes, shares: Shares
+) -> None:
+    # What is made once, as a thread's own connection is, does not count.
+    ask(shares, "MKCOL", "/first")
+    ask(shares, "PROPPATCH", "/first", {}, PATCH)
+    assert circles(shares, method, path, headers, body) == 0
+
+
+def test_a_circle_is_found(shares: Shares, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = methods.TABLE["MKCOL"]
+
+    def leaves(request: Request, shares: Shares) -> Answer:
+        circle: list[object] = []
+        circle.append(circle)
+        return real(request, shares)
+
+    monkeypatch.setitem(methods.TABLE, "MKCOL", leaves)
+    assert circles(shares, "MKCOL", "/made#", {}, b"") >= TIMES
