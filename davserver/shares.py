@@ -108,10 +108,13 @@ class Shares:
         and in the way is waited for. Raises Fault 503 where that takes too long, Fault or OSError
         where the state cannot be written.
         """
-        access = Access(tuple(one.key for one in writes), tuple(one.key for one in reads), tree)
+
+        def access() -> Access:
+            return Access(tuple(one.key for one in writes), tuple(one.key for one in reads), tree)
+
         return self._admitted(access, claim)
 
-    def _admitted(self, access: Access, claim: Intent | None) -> Entrance:
+    def _admitted(self, access: Callable[[], Access], claim: Intent | None) -> Entrance:
         return Entrance(
             self.state,
             self._over,
@@ -125,12 +128,13 @@ class Shares:
     def _over(self, writer: Writer) -> Section:
         return Section(self.resolve, self.find, writer, self.now, self.prefix, self.tick)
 
-    def _clear(self, section: Section, access: Access, claim: Intent | None) -> bool:
+    def _clear(self, section: Section, access: Callable[[], Access], claim: Intent | None) -> bool:
         """Finish what nobody else will, and tell whether nothing is in the way."""
         own = claim.id if claim is not None else 0
         found = [intent for intent in section.writer.intents() if intent.id != own]
         if not found:
             return True
+        wanted = access()
         orphans = [
             intent
             for intent in found
@@ -145,14 +149,14 @@ class Shares:
                 continue
             except (OSError, Fault) as error:
                 log.error("cannot finish %s of an earlier request: %r", intent.operation, error)
-                if not claims.are_apart(access, intent):
+                if not claims.are_apart(wanted, intent):
                     raise
         if orphans:
             section.writer.commit()
             # What was held open may have another name now.
             section.names.sync()
             section.names.close()
-        return all(claims.are_apart(access, intent) for intent in found if intent not in orphans)
+        return all(claims.are_apart(wanted, intent) for intent in found if intent not in orphans)
 
     def upload(self, place: Place, mode: int = 0o666) -> AbstractContextManager[Upload]:
         """Begin the content of a file in the directory of a place. Where it needs a reserved name
@@ -165,7 +169,7 @@ class Shares:
         one that has been claimed already. Raises Fault 503 where others are in its way too long.
         """
         access = Access() if within is not None else claims.access(intent)
-        with self._admitted(access, None) as section:
+        with self._admitted(lambda: access, None) as section:
             return section.writer.add_intent(intent)
 
     def release(self, claim: Intent) -> None:

@@ -6,7 +6,6 @@ import html
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from http import HTTPStatus
 from itertools import chain
 
@@ -79,7 +78,7 @@ def _found(request: Request, shares: Shares) -> Answer:
         raise
     if request.method == "HEAD":
         opened.close()
-        return replace(answer, body=b"")
+        return answer._replace(body=b"")
     return answer
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from davserver.protocol import faults, headers, paths, resources
 from davserver.protocol.faults import Fault
@@ -82,7 +83,7 @@ def read(values: Mapping[str, str], path: Path, prefix: Path, principal: str) ->
     tags that break theirs match nothing: Joplin sends `If-None-Match: JoplinIgnore-123`.
     """
     if _FIELDS.isdisjoint(values):
-        return Guard(principal=principal)
+        return _unconditional(principal)
     lists = _read_if(values.get("if"), path, prefix)
     return Guard(
         match=_read_etags(values.get("if-match")),
@@ -100,6 +101,11 @@ def read(values: Mapping[str, str], path: Path, prefix: Path, principal: str) ->
         ),
         principal=principal,
     )
+
+
+@lru_cache
+def _unconditional(principal: str) -> Guard:
+    return Guard(principal=principal)
 
 
 def require(

@@ -106,5 +106,8 @@ def date(text: str | None) -> datetime | None:
 
 def content_is_coded(headers: Headers) -> bool:
     """Whether a body would have to be decoded before it is stored (RFC 9110 section 8.4)."""
-    codings = headers.get("content-encoding", "").lower().replace(",", " ").split()
+    value = headers.get("content-encoding")
+    if value is None:
+        return False
+    codings = value.lower().replace(",", " ").split()
     return any(coding != "identity" for coding in codings)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from davserver.protocol import paths
 from davserver.protocol.paths import Path
@@ -32,8 +33,7 @@ class Lock:
         return self.root == path or (self.deep and paths.is_below(path, self.root))
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """What a request is about to change, as far as locks care (RFC 4918 section 7).
 
     ``resource`` is the path that is written. ``member`` says that its entry in the parent

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from davserver.protocol import multistatus
 from davserver.protocol.faults import Fault
@@ -49,8 +49,7 @@ class Request:
         return self.target.path if self.target else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A response. ``body`` is whole, or blocks that are sent as they come; ``length`` is the
     number of bytes that blocks will have, where it is known.
     """

@@ -12,8 +12,7 @@ from davserver.protocol.paths import Path
 from davserver.protocol.resources import Stat
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """What a request meets at a URL.
 
     ``facts`` are those of the entry itself, None where there is none; ``parent`` those of the

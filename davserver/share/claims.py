@@ -1,15 +1,14 @@
 """Which requests wait for which tree operations that are under way."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from davserver.protocol import paths
 from davserver.protocol.paths import Path
 from davserver.state import Intent, Operation
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """What a request is about: paths of the state that it changes, and others that it looks at.
     With ``tree`` all that is below them, too.
     """

@@ -72,6 +72,8 @@ class View:
     ) -> tuple[Lock, ...]:
         """The locks in the way of a change, their roots as paths below the server's root."""
         held = self.locks(place, below=below)
+        if not held:
+            return ()
         return obstacles(Write(place.path, member, below), held, guard.tokens, guard.principal)
 
     def obstacles_below(self, guard: Guard, place: Place) -> tuple[Lock, ...]:
@@ -84,7 +86,10 @@ class View:
 
     def locks(self, place: Place, *, below: bool = False) -> tuple[Lock, ...]:
         """The locks at or above a place and, with ``below``, those under it."""
-        found = self.localize(place, self.reader.locks(place.key, self.now, below=below))
+        kept = self.reader.locks(place.key, self.now, below=below)
+        if not kept:
+            return ()
+        found = self.localize(place, kept)
         return tuple(lock for lock in found if self.holds(place, lock))
 
     def holds(self, place: Place, lock: Lock) -> bool:

@@ -26,6 +26,8 @@ _FLOCK = struct.Struct("hhqqi4x")
 # The byte that guards the counter of places.
 _TAKE_TICKET = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
 _ANY_PLACE = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, _FIRST_PLACE, 0, 0)
+# What F_OFD_GETLK makes of it where it meets no lock.
+_NO_PLACE_TAKEN = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, _FIRST_PLACE, 0, 0)
 _GIVE_TICKET = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 1, 0)
 
 
@@ -122,8 +124,7 @@ class _Turn:
 
 
 def _is_queue_empty(gate: int) -> bool:
-    kind, *_ = _FLOCK.unpack(fcntl.fcntl(gate, fcntl.F_OFD_GETLK, _ANY_PLACE))
-    return bool(kind == fcntl.F_UNLCK)
+    return fcntl.fcntl(gate, fcntl.F_OFD_GETLK, _ANY_PLACE) == _NO_PLACE_TAKEN
 
 
 def _wait_for(gate: int, place: int) -> None:

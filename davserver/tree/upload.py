@@ -66,11 +66,14 @@ class Upload(Closing):
 
     def write(self, data: bytes) -> None:
         """Append all of ``data``."""
-        rest = memoryview(data)
+        rest: bytes | memoryview = data
         is_last = False
         while rest:
             try:
-                rest = rest[os.write(self.fd, rest) :]
+                written = os.write(self.fd, rest)
+                if written == len(rest):
+                    return
+                rest = memoryview(rest)[written:]
             except OSError as error:
                 if error.errno not in content.FULL or is_last:
                     raise

@@ -3,8 +3,9 @@
     python -m tests.bench.inside
     python -m tests.bench.inside --rounds 5 --seconds 5 --goals
 
-As root it makes an ext4 image for the tree and takes it away again. Each figure is that of the
-round in which others used the least of the machine.
+As root it makes an ext4 image for the tree and takes it away again. What is counted in CPU time is
+that of the round that took the least of it, all else that of the round in which others used the
+least of the machine.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import signal
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -111,8 +112,10 @@ def measured(place: Path, options: argparse.Namespace) -> Iterator[tuple[str, Fi
             )
 
         put()
-        (new, over), others = quietest(options.rounds, put)
+        rounds = [quietest(1, put) for _ in range(options.rounds)]
+        new, others = swiftest((new, others) for (new, _), others in rounds)
         yield "put", figure("PUT of a new file of 1 KiB, us of CPU", new, others)
+        over, others = swiftest((over, others) for (_, over), others in rounds)
         yield "overput", figure("PUT over a file of 1 KiB, us of CPU", over, others)
 
         taken, others = quietest(
@@ -134,6 +137,13 @@ def measured(place: Path, options: argparse.Namespace) -> Iterator[tuple[str, Fi
 
 def contents(names: Sequence[str], chance: random.Random) -> dict[str, bytes]:
     return {name: chance.randbytes(CONTENT) for name in names}
+
+
+def swiftest(rounds: Iterable[tuple[list[float], float]]) -> tuple[list[float], float]:
+    """The round with the lowest median. A processor may run at two thirds of its speed for some
+    seconds, whatever this machine does: then others share it, or it is hot.
+    """
+    return min(rounds, key=lambda each: statistics.median(each[0]))
 
 
 def quietest(rounds: int, run: Callable[[], Result]) -> tuple[Result, float]:

@@ -71,6 +71,11 @@ def test_a_goal_that_is_missed_is_named() -> None:
     ]
 
 
+def test_the_swiftest_round_counts() -> None:
+    rounds = [([3.0, 1.0, 9.0], 0.1), ([2.0, 2.5, 2.0], 0.3), ([4.0, 4.0, 4.0], 0.0)]
+    assert inside.swiftest(rounds) == ([2.0, 2.5, 2.0], 0.3)
+
+
 def test_the_quietest_round_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     class Others:
         def cores(self) -> float:
