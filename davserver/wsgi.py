@@ -2,16 +2,14 @@
 The only place that calls start_response (PEP 3333).
 """
 
-import errno
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from http import HTTPStatus
 from itertools import chain
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+from davserver import counts
 from davserver.protocol import faults, messages, paths
 from davserver.protocol.faults import Fault
 from davserver.protocol.messages import Answer, Request
@@ -25,9 +23,6 @@ BLOCK = 1 << 18
 """Bytes of a request body that are asked for at a time."""
 
 _NO_BODY = (204, 304)
-
-storage_errors: Counter[str] = Counter()
-"""How often the storage has failed a request since the start, by the name of the error."""
 
 log = logging.getLogger("davserver.errors")
 
@@ -181,21 +176,10 @@ def guard(
         return answer()
     except Fault as fault:
         refused = fault
-        if isinstance(fault.__cause__, OSError):
-            _count(fault.status, fault.__cause__, environ)
     except OSError as error:
         refused = faults.of_system(error)
-        _count(refused.status, error, environ)
     except Exception:
         refused = faults.internal_error()
         log.exception("%s failed", environ["REQUEST_METHOD"])
+    counts.storage_failed(environ["REQUEST_METHOD"], refused.status, refused.__cause__)
     return respond(messages.refusal(refused), environ, start_response)
-
-
-def _count(status: HTTPStatus, error: OSError, environ: Environ) -> None:
-    """An error of the storage is counted and logged: what the client is told is not enough."""
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        name = errno.errorcode.get(error.errno or 0, "unknown")
-        storage_errors[name] += 1
-        told = (environ["REQUEST_METHOD"], error, name, storage_errors[name])
-        log.error("%s: storage failed: %r (%s, number %d since the start)", *told)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from davserver import counts
 from davserver.protocol import messages, multistatus
 from davserver.protocol.faults import Fault
 from davserver.protocol.messages import Answer
@@ -41,6 +42,7 @@ def tell(
     lines = []
     for failure in failures:
         where = href(failure.path)
+        counts.storage_failed(method, failure.fault.status, failure.fault.__cause__)
         lines.append(multistatus.render(multistatus.failure(where, failure.fault)))
         told = {
             "method": method,

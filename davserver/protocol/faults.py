@@ -318,14 +318,14 @@ def internal_error() -> Fault:
 
 
 def of_system(error: OSError) -> Fault:
-    """The refusal that an error of the operating system is answered with."""
+    """The refusal that an error of the operating system, which is its cause, is answered with."""
     status, sentence = ERRNO.get(
         error.errno or 0,
         (HTTPStatus.INTERNAL_SERVER_ERROR, "The storage failed. The server's log says why."),
     )
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        return busy()
-    return Fault(status, sentence)
+    refused = busy() if status == HTTPStatus.SERVICE_UNAVAILABLE else Fault(status, sentence)
+    refused.__cause__ = error
+    return refused
 
 
 _FULL = (HTTPStatus.INSUFFICIENT_STORAGE, "There is not enough space to store this.")

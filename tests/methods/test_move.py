@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from davserver.counts import storage_errors
 from davserver.methods.outcome import FINAL
 from davserver.protocol import multistatus
 from davserver.protocol.paths import Path as PathOfState
 from davserver.state import Intent, Operation
 from davserver.state.rows import WritableRows
 from davserver.tree import Directory, Opened
-from davserver.wsgi import storage_errors
 from tests.methods.conftest import Place
 from tests.security.inside import Inside
 

@@ -1,0 +1,39 @@
+"""DELETE member by member (RFC 4918 section 9.6.1)."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from davserver.counts import storage_errors
+from davserver.protocol import multistatus
+from davserver.tree import Directory
+from tests.security.inside import LOCKINFO, Inside
+
+
+def test_a_member_that_the_storage_does_not_let_go_is_told_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = tmp_path / "top"
+    (top / "src").mkdir(parents=True)
+    for name in ("good", "bad", "held"):
+        (top / "src" / name).write_text(name)
+    app = Inside(tmp_path / "state.db", {"": top}, "alice", "bob")
+    # What somebody else has locked is a reason to go member by member.
+    assert app("LOCK", "/src/held", body=LOCKINFO, user="bob").status == 200
+    real = Directory.remove_file
+
+    def fails(self: Directory, name: str) -> None:
+        if name == "bad":
+            raise OSError(errno.EIO, "on purpose")
+        real(self, name)
+
+    monkeypatch.setattr(Directory, "remove_file", fails)
+    counted = storage_errors["EIO"]
+    answer = app("DELETE", "/src/", user="alice")
+    assert answer.status == 207
+    failed = multistatus.parse(answer.body)
+    assert {(one.href, one.status) for one in failed} == {("/src/bad", 500), ("/src/held", 423)}
+    assert storage_errors["EIO"] == counted + 1
+    app.close()
+    assert {path.name for path in (top / "src").iterdir()} == {"bad", "held"}
