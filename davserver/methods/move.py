@@ -19,6 +19,7 @@ from davserver.protocol.headers import Depth
 from davserver.protocol.messages import Answer, Request
 from davserver.protocol.paths import Path
 from davserver.protocol.plan import Event, Step
+from davserver.protocol.resources import Stamp
 from davserver.share import Place, Section
 from davserver.shares import Shares
 from davserver.state import Intent, Operation
@@ -194,29 +195,32 @@ class _Walking:
         self._times[place.path] = facts.st_mtime_ns
         # Nobody gets to see more of its members while they arrive; `_leave` does the rest.
         mode = facts.st_mode & 0o777 | 0o700
+        made = None
         try:
             with self._shares.section(claim=self._claim) as section:
                 self._check(section, place, target)
                 section.make_collection(target, mode, place)
+                made = section.names.stamp(target)
                 section.names.postpone()
         except OSError as error:
             return self._failed(target, error)
         except Fault as fault:
             cause = fault.__cause__
-            if fault.status == HTTPStatus.INTERNAL_SERVER_ERROR and self._take_back(target):
+            if fault.status == HTTPStatus.INTERNAL_SERVER_ERROR and self._take_back(target, made):
                 return self._failed(target, cause if isinstance(cause, OSError) else fault)
             raise
         return members
 
-    def _take_back(self, target: Place) -> bool:
+    def _take_back(self, target: Place, made: Stamp | None) -> bool:
         """Remove a collection that came to its place although it could not be kept. Gives whether
         all is as it was.
         """
         try:
             with self._shares.section(claim=self._claim) as section:
-                section.remove_collection(target)
-        except FileNotFoundError:
-            pass
+                there = section.names.stamp(target)
+                # It may have come while its rows were put in order, before anybody knew its stamp.
+                if there is not None and (made is None or made == there):
+                    section.remove_collection(target)
         except (OSError, Fault):
             return False
         return True

@@ -83,9 +83,9 @@ def test_a_worker_that_is_missing_is_missed(tmp_path: Path) -> None:
 
 def test_what_is_still_held_is_told() -> None:
     base = Held(40, 19, 40_000_000)
-    assert Held(41, 19, 47_900_000).grown(base) == []
+    assert Held(41, 19, 44_900_000).grown(base) == []
     assert Held(30, 19, 30_000_000).grown(base) == []
-    assert len(Held(42, 18, 48_100_000).grown(base)) == 3
+    assert len(Held(42, 18, 45_100_000).grown(base)) == 3
 
 
 def test_what_is_let_go_of_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,14 +26,14 @@ class Held:
 
     def grown(self, base: "Held") -> list[str]:
         """What has not come back to the base: more than one descriptor, any change of the number of
-        threads, more than 8 MB of memory: an allocator keeps what many threads needed at once.
+        threads, more than 5 MB of memory: an allocator keeps what many threads needed at once.
         """
         found = []
         if self.descriptors > base.descriptors + 1:
             found.append(f"{base.descriptors} descriptors became {self.descriptors}")
         if self.threads != base.threads:
             found.append(f"{base.threads} threads became {self.threads}")
-        if self.memory > base.memory + 8_000_000:
+        if self.memory > base.memory + 5_000_000:
             found.append(f"{base.memory:,} bytes of memory became {self.memory:,}")
         return found
 
