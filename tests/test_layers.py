@@ -23,7 +23,7 @@ UPWARD: dict[str, frozenset[str]] = {
     "opening": frozenset({"config", "protocol", "share", "shares", "state", "tree"}),
     "methods": frozenset({"counts", "protocol", "tree", "share", "shares", "state"}),
     "provider": frozenset({"protocol", "shares", "methods", "wsgi"}),
-    "serving": frozenset({"__init__", "protocol", "wsgi"}),
+    "serving": frozenset({"__init__", "counts", "protocol", "wsgi"}),
     "middleware": frozenset({"protocol", "accounts", "shares", "methods", "provider", "wsgi"}),
     "app": frozenset({"middleware", "provider", "wsgi"}),
     "commands": frozenset(

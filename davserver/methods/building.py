@@ -2,12 +2,13 @@
 
 import errno
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from davserver.methods.outcome import Failure
 from davserver.protocol import faults, paths, plan, resources
 from davserver.protocol.paths import Path
 from davserver.protocol.plan import Event
+from davserver.protocol.resources import Stat
 from davserver.share import Place
 from davserver.shares import Shares
 from davserver.tree import Directory
@@ -18,21 +19,57 @@ FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.EN
 """Errors after which nothing of a copy is worth keeping."""
 
 
+class Noted:
+    """The facts of some resources, ``keys`` in the state, when they were copied. What is noted of
+    is a few, since a tree may have many members.
+    """
+
+    def __init__(self, keys: Iterable[Path] = ()) -> None:
+        self._facts: dict[Path, Stat | None] = dict.fromkeys(keys)
+
+    def note(self, key: Path, facts: Stat) -> None:
+        if key in self._facts:
+            self._facts[key] = facts
+
+    def is_unchanged(self, source: Place, key: Path) -> bool:
+        """Whether a resource at or below ``source`` is what was copied, if it was and is there. Of
+        one that was not to be noted nothing is known.
+        """
+        if key not in self._facts:
+            return False
+        now = source.share.tree.find((*source.local, *key[len(source.key) :]))
+        then = self._facts[key]
+        if now is None or then is None:
+            return True
+        if resources.is_collection(now):
+            return resources.is_same(then, now)
+        return resources.is_unchanged(then, now)
+
+
 def build(
-    shares: Shares, source: Place, staged: Place, *, deep: bool, exact: bool = False
+    shares: Shares,
+    source: Place,
+    staged: Place,
+    *,
+    deep: bool,
+    exact: bool = False,
+    noted: Noted | None = None,
 ) -> list[Failure]:
     """Copy what is at ``source`` to ``staged``, beside the destination, and let it survive a loss
     of power where the tree is durable.
 
     With ``exact`` the copy is the resource itself but for its place: times, modes, owners and
     attributes are kept, links too. Else times are the present, and what is not served is left out
-    and logged. Gives the members that could not be read, and were left out. Raises OSError where
-    the destination cannot take the copy.
+    and logged. ``noted`` learns what was copied. Gives the members that could not be read, and were
+    left out. Raises OSError where the destination cannot take the copy.
     """
-    failures = _Building(shares, source, staged, deep=deep, exact=exact).run()
-    if staged.share.tree.durable:
-        with staged.directory() as directory:
-            directory.sync_all()
+    building = _Building(shares, source, staged, noted or Noted(), deep=deep, exact=exact)
+    if not staged.share.tree.durable:
+        return building.run()
+    # Opened first: an error that the disk has told of since then is told here, too.
+    with staged.directory() as directory:
+        failures = building.run()
+        directory.sync_all()
     return failures
 
 
@@ -40,13 +77,21 @@ class _Building:
     """The walk that copies."""
 
     def __init__(
-        self, shares: Shares, source: Place, staged: Place, *, deep: bool, exact: bool
+        self,
+        shares: Shares,
+        source: Place,
+        staged: Place,
+        noted: Noted,
+        *,
+        deep: bool,
+        exact: bool,
     ) -> None:
         self._tick = shares.tick
         self._source = source
         self._here = source.share.tree
         self._there = staged.share.tree
         self._staged = staged
+        self._noted = noted
         self._deep = deep
         self._exact = exact
         self._failures: list[Failure] = []
@@ -91,6 +136,7 @@ class _Building:
         with self._there.directory(target[:-1]) as directory:
             directory.make(target[-1], mode, facts.st_mode)
         self._times[path] = facts.st_mtime_ns
+        self._note(path, facts)
         members = [member for member in members if not paths.reserved(member[:1])]
         self._copy(path, [name for name, is_collection in members if not is_collection])
         return [member for member in members if member[1]]
@@ -134,12 +180,15 @@ class _Building:
             elif self._exact:
                 new.carry(opened, target)
             else:
+                self._note(path, opened.facts)
                 new.copy(opened, target, self._there.modes.file, self._tick())
 
     def _copy_other(
         self, path: Path, name: str, old: Directory, new: Directory, target: str
     ) -> None:
-        is_link = resources.is_link(old.stat(name))
+        facts = old.stat(name)
+        is_link = resources.is_link(facts)
+        self._note(path, facts)
         if is_link and (self._exact or self._here.follow):
             new.link(old, name, target)
         elif self._exact:
@@ -154,6 +203,9 @@ class _Building:
             raise error
         if not (may_vanish and isinstance(error, FileNotFoundError)):
             self._failures.append(Failure(path, faults.of_system(error)))
+
+    def _note(self, path: Path, facts: Stat) -> None:
+        self._noted.note((*self._source.key, *path[len(self._source.path) :]), facts)
 
     def _local(self, path: Path) -> Path:
         return path[len(self._source.share.prefix) :]

@@ -141,9 +141,9 @@ class _Removal:
             except Fault as fault:
                 if not begun:
                     raise
-                return [Failure(self._place.path, fault)]
+                return [*self._failures, Failure(self._place.path, fault)]
             except OSError as error:
-                return [Failure(self._place.path, faults.of_system(error))]
+                return [*self._failures, Failure(self._place.path, faults.of_system(error))]
         return self._failures
 
     def _sync(self) -> None:
@@ -157,7 +157,8 @@ class _Removal:
             return False
         place = Place(self._place.share, step.path)
         try:
-            if is_locked and step.event is not Event.LEAVE:
+            if is_locked:
+                # Of a collection again when it is left: its members were gone in earlier sections.
                 section.unlocked(self._guard, place, member=True)
             if step.event is Event.ENTER:
                 return self._enter(place)

@@ -146,7 +146,7 @@ class _Pieces(Iterator[bytes]):
         self, opened: Opened, wanted: Sequence[Range], heads: Sequence[bytes] = (), end: bytes = b""
     ) -> None:
         self._opened = opened
-        self._blocks = self._read(wanted, heads, end)
+        self._blocks = _read(opened, wanted, heads, end)
 
     def begin(self) -> None:
         """Read the first block while another answer is still possible. Raises OSError where it
@@ -164,19 +164,22 @@ class _Pieces(Iterator[bytes]):
     def close(self) -> None:
         self._opened.close()
 
-    def _read(self, wanted: Sequence[Range], heads: Sequence[bytes], end: bytes) -> Iterator[bytes]:
-        for number, one in enumerate(wanted):
-            if heads:
-                yield heads[number]
-            position = one.first
-            while position <= one.last:
-                block = self._opened.read(position, min(BLOCK, one.last + 1 - position))
-                position += len(block)
-                if not block or (position > one.last and self._opened.is_changed()):
-                    raise _Changed
-                yield block
-        if end:
-            yield end
+
+def _read(
+    opened: Opened, wanted: Sequence[Range], heads: Sequence[bytes], end: bytes
+) -> Iterator[bytes]:
+    for number, one in enumerate(wanted):
+        if heads:
+            yield heads[number]
+        position = one.first
+        while position <= one.last:
+            block = opened.read(position, min(BLOCK, one.last + 1 - position))
+            position += len(block)
+            if not block or (position > one.last and opened.is_changed()):
+                raise _Changed
+            yield block
+    if end:
+        yield end
 
 
 def _collection(request: Request, shares: Shares, place: Place, guard: conditions.Guard) -> Answer:

@@ -60,7 +60,12 @@ def _move(shares: Shares, asked: Transfer, settled: Settled) -> tuple[Settled, l
     )
     failures: list[Failure] = []
     if not is_split:
-        settled, failures = _carry(shares, asked)
+        try:
+            settled, failures = shares.with_room(lambda: _carry(shares, asked))
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            failures = [_failure(asked.target, error)]
         if not failures or settled.replaced is not None:
             return settled, failures
     elif settled.replaced is not None:
@@ -73,8 +78,11 @@ def _move(shares: Shares, asked: Transfer, settled: Settled) -> tuple[Settled, l
 def _rename(shares: Shares, asked: Transfer, settled: Settled) -> Settled:
     """Raises OSError EXDEV where one rename cannot or must not do it."""
     source = asked.source
-    with shares.section(source, asked.target, tree=settled.has_tree) as section:
+    has_tree = settled.has_tree
+    with shares.section(source, asked.target, tree=has_tree) as section:
         settled = transfer.settle(section, asked)
+        if settled.has_tree and not has_tree:
+            raise faults.changed_meanwhile()
         if settled.blocked:
             return settled
         if settled.facts.st_dev != settled.target_device or (
@@ -98,7 +106,9 @@ def _carry(shares: Shares, asked: Transfer) -> tuple[Settled, list[Failure]]:
         try:
             failures = building.build(shares, source, staged, deep=True, exact=True)
         except OSError as error:
-            failures = [_failure(target if error.errno in FULL else source, error)]
+            if error.errno in FULL:
+                raise
+            failures = [_failure(source, error)]
         if failures:
             return settled, failures
         with shares.section(source, target, tree=True, claim=claim) as section:
@@ -173,7 +183,7 @@ class _Walking:
             if not step.whole:
                 return False
             if step.event is Event.LEAF:
-                self._move(place, target)
+                self._shares.with_room(lambda: self._move(place, target))
             else:
                 self._leave(place, target)
             return True
@@ -217,6 +227,7 @@ class _Walking:
         """
         try:
             with self._shares.section(claim=self._claim) as section:
+                section.unlocked(self._guard, target, member=True)
                 there = section.names.stamp(target)
                 # It may have come while its rows were put in order, before anybody knew its stamp.
                 if there is not None and (made is None or made == there):

@@ -5,10 +5,12 @@ import re
 import time
 from email.utils import formatdate
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
 
 from cheroot.server import HeaderReader, HTTPRequest
 
+from davserver import counts
 from davserver.protocol.messages import CutShort
 from davserver.serving.bodies import ChunkedBody, Invite, SizedBody
 
@@ -86,7 +88,9 @@ class DavRequest(HTTPRequest):
         try:
             self.server.gateway(self).respond()
         except CutShort as error:
-            log.warning("%s was cut short: %r", self.method.decode(), error.__cause__)
+            cause = error.__cause__
+            log.warning("%s was cut short: %r", self.method.decode(), cause)
+            counts.storage_failed(self.method.decode(), HTTPStatus.INTERNAL_SERVER_ERROR, cause)
             self.close_connection = True
             return
         if self.ready:

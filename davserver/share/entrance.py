@@ -9,7 +9,7 @@ from davserver.protocol import faults
 from davserver.protocol.faults import Fault
 from davserver.share import recovery
 from davserver.share.section import Section
-from davserver.state import State, Writer
+from davserver.state import Intent, State, Writer
 
 log = logging.getLogger("davserver.storage")
 
@@ -102,7 +102,16 @@ class Entrance:
         section = self._over(writer)
         try:
             found = [intent for intent in reversed(writer.intents()) if not intent.lasts]
-            ended = [recovery.recover(section, intent) for intent in found]
+            ended = [_is_ended(section, intent) for intent in found]
             self._has_changed = any(ended)
         finally:
             section.names.close()
+
+
+def _is_ended(section: Section, intent: Intent) -> bool:
+    """Whether the recovery of an intent has gone forward."""
+    try:
+        return recovery.recover(section, intent)
+    except recovery.Elsewhere:
+        # Whoever serves that tree finishes it.
+        return False

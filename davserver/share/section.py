@@ -275,6 +275,7 @@ class Section(Steps):
         if facts is None:
             # Gone behind the server's back, since this was settled.
             raise faults.not_found()
+        self._make_sure_of(place)
         stamp = place.share.tree.stamp(place.local) or UNKNOWN
         times = [change.text for change in changes if change.name == LAST_MODIFIED]
         touch = None
@@ -303,7 +304,16 @@ class Section(Steps):
 
     def grant(self, place: Place, wanted: Lock) -> None:
         """Keep a lock that nothing is in the way of; its life begins now."""
+        self._make_sure_of(place)
         self._add_lock(place, wanted, place.share.tree.stamp(place.local) or UNKNOWN)
+
+    def _make_sure_of(self, place: Place) -> None:
+        """Rows outlast a loss of power where the state lies: so must the name that they are of. Who
+        has made it may still wait for that, or have been killed meanwhile.
+        """
+        if not place.is_root:
+            self.names.changing(place)
+            self.names.sync()
 
     def _add_lock(self, place: Place, wanted: Lock, stamp: Stamp) -> None:
         expires = self.now + wanted.timeout

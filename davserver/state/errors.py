@@ -20,12 +20,25 @@ _DAMAGED = {
 }
 _UNREADABLE = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
 
+_UNWRITTEN = (
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_TRUNCATE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_DIR_FSYNC,
+)
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
 
 def damage(error: sqlite3.Error) -> str:
     """What an error says is wrong with the whole database, or empty."""
     if getattr(error, "sqlite_errorcode", 0) in _UNREADABLE:
         return "not to be read"
     return _DAMAGED.get(_code(error), "")
+
+
+def cannot_write(error: sqlite3.Error) -> bool:
+    """Whether the system refused to store something, for a reason that SQLite does not tell."""
+    return getattr(error, "sqlite_errorcode", 0) in _UNWRITTEN
 
 
 def cannot_open(error: sqlite3.Error) -> bool:

@@ -45,6 +45,13 @@ class Gate:
         while self._open:
             os.close(self._open.pop())
 
+    def mark(self) -> None:
+        """Keep in mind that what is behind the gate has been made: see `emptied`."""
+        gate = self._descriptor()
+        if os.fstat(gate).st_size < _NUMBER.size:
+            with suppress(OSError):
+                os.pwrite(gate, _NUMBER.pack(0), 0)
+
     def held(self) -> "_Turn":
         """A context manager that waits for one's turn, and lets nobody else in."""
         return _Turn(self)
@@ -105,6 +112,14 @@ class Gate:
             self._open.append(found)
             self._local.gate = found
         return found
+
+
+def emptied(file: Path) -> str:
+    """What is wrong with a file of no bytes: `mark` says that it had some. Else empty."""
+    with suppress(FileNotFoundError):
+        if not file.stat().st_size and Path(f"{file}-gate").stat().st_size >= _NUMBER.size:
+            return "empty, which it was not"
+    return ""
 
 
 class _Turn:

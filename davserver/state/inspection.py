@@ -18,6 +18,7 @@ from typing import Self
 from urllib.parse import quote
 
 from davserver.state import Intent, copying, errors, schema
+from davserver.state.gate import emptied
 from davserver.state.owners import living
 from davserver.state.rows import Rows
 
@@ -44,7 +45,10 @@ class Inspection:
             self.owners = living(FilePath(f"{file}-owners"))
             self._connection = self._held.enter_context(_closing(self._connect()))
             self.rows = Rows(self._connection, errors.translated)
+            self.damage = emptied(file)
             with suppress(_Damaged), self._noted():
+                if self.damage:
+                    raise _Damaged
                 self.version = schema.version(self._connection)
                 if self.version < schema.VERSION:
                     self._read_as_ours()

@@ -8,6 +8,7 @@ import errno
 import logging
 import os
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -17,7 +18,7 @@ from urllib.parse import quote
 
 from davserver.protocol import faults
 from davserver.state import Settle, copying, errors, schema
-from davserver.state.gate import Gate
+from davserver.state.gate import Gate, emptied
 from davserver.state.owners import Owners
 from davserver.state.rows import Spared, WritableRows
 
@@ -25,6 +26,9 @@ log = logging.getLogger("davserver.storage")
 
 BUSY_SECONDS = 1.0
 """How long a program that is not ours may hold the file: whoever waits for it holds the gate."""
+
+WANTED = 1 << 16
+"""Bytes, about as many as a change of rows takes."""
 
 _NOTHING = sqlite3.connect(":memory:", check_same_thread=False)
 """What a damaged store is read by."""
@@ -53,6 +57,7 @@ class SqliteState:
             self._gate.close()
             raise
         try:
+            is_new = not os.path.lexists(file)
             made = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             try:
                 self._opened = os.fstat(made)
@@ -60,7 +65,11 @@ class SqliteState:
                 os.close(made)
             try:
                 with self._translated(), self._gate.held():
-                    self._prepare()
+                    if not is_new:
+                        # SQLite would take it for a new one, and remove the log beside it.
+                        self._note(emptied(file))
+                    if not self._damage:
+                        self._prepare()
             except faults.Fault:
                 if not self._damage:
                     raise
@@ -147,6 +156,7 @@ class SqliteState:
             if version:
                 self._keep_copy(connection, version)
             schema.migrate(connection, version)
+        self._gate.mark()
 
     def _keep_copy(self, connection: sqlite3.Connection, version: int) -> None:
         """A store is migrated only when a copy of it is safe. One that is there already may be of
@@ -177,7 +187,23 @@ class SqliteState:
         elif damage and self._is_sound():
             return OSError(errno.EIO, os.strerror(errno.EIO))
         self._note(damage)
-        return faults.damaged_state(damage) if damage else errors.translated(error)
+        if damage:
+            return faults.damaged_state(damage)
+        return self._room_error(error) or errors.translated(error)
+
+    def _room_error(self, error: sqlite3.DatabaseError) -> OSError | None:
+        """Why there was no room for what SQLite could not write: it does not tell. To ask for such
+        room at the same place does.
+        """
+        if not errors.cannot_write(error):
+            return None
+        try:
+            size = os.path.getsize(f"{self.file}-wal")
+            with tempfile.TemporaryFile(dir=self.file.parent) as tried:
+                os.posix_fallocate(tried.fileno(), size, WANTED)
+        except OSError as found:
+            return found if found.errno in errors.NO_ROOM else None
+        return None
 
     def _hindrance(self) -> str:
         """Why the file cannot be opened, or empty where it could be."""
@@ -190,6 +216,7 @@ class SqliteState:
         """A disk that could not be read for a moment can look like damage: look again."""
         try:
             with closing(self._connect()) as again:
+                schema.version(again)
                 return bool(again.execute("PRAGMA quick_check").fetchone() == ("ok",))
         except sqlite3.DatabaseError as error:
             return not errors.damage(error)

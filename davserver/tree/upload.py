@@ -50,6 +50,8 @@ class Upload(Closing):
         self._make_room = make_room
         self._step_aside = step_aside
         self._stage = stage
+        self._failed: OSError | None = None
+        """Why a nameless file that had a name has none any more: it cannot get another."""
         self.fd = self._open(mode, unnamed)
         if exact:
             try:
@@ -179,11 +181,14 @@ class Upload(Closing):
         self._link(way, own)
         try:
             way.replace(own, directory, name)
-        except BaseException:
+        except BaseException as error:
             with suppress(OSError):
                 way.remove_file(own)
+                self._failed = error if isinstance(error, OSError) else None
             raise
 
     def _link(self, directory: Directory, name: str) -> None:
+        if self._failed is not None:
+            raise self._failed
         # Without dst_dir_fd Python calls link(2), which cannot link an unnamed file.
         os.link(f"/proc/self/fd/{self.fd}", name, dst_dir_fd=directory.fd, follow_symlinks=True)

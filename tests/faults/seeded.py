@@ -168,7 +168,7 @@ TOGETHER = (
         "claims-ignored",
         "Nobody waits for a tree operation that is under way.",
         "shares.py",
-        "return all(claims.are_apart(access, intent) for intent in found if intent not in orphans)",
+        "return all(claims.are_apart(wanted, intent) for intent in found if intent not in orphans)",
         "return True",
         "tests/share/test_claims.py::test_patience_has_an_end[PUT below]",
     ),

@@ -127,6 +127,12 @@ FALLBACKS = (
         told="state.db>",
     ),
     Fallback(
+        "SQLite carries over to the database later what it cannot read of its log now",
+        calls=("pread64",),
+        told="-wal>",
+        since="fdatasync.*-wal>",
+    ),
+    Fallback(
         "the number of the next in the queue of the gate: the order suffers, not the exclusion",
         calls=("pwrite64",),
         told="-gate>",
