@@ -71,6 +71,7 @@ CASES = {
     "COPY into what is locked": Case("COPY", "/f", locks("/c"), 423, ("Destination: /c/new",)),
     "MOVE of what is locked": Case("MOVE", "/f", locks("/f"), 423, (DST,)),
     "MOVE onto what is there": Case("MOVE", "/c", puts("/dst"), 412, (DST, "Overwrite: F")),
+    "MOVE of a file that became a collection": Case("MOVE", "/f", becomes("/c", "/f"), 409, (DST,)),
     "MOVE of what is gone": Case("MOVE", "/f", deletes("/f"), 404, (DST,)),
     "LOCK of what is locked": Case("LOCK", "/f", locks("/f"), 423, body=LOCKINFO),
     "LOCK of nothing yet, in what is locked": Case(

@@ -1,9 +1,14 @@
 """COPY of what is large or deep (RFC 4918 section 9.8)."""
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from davserver.protocol import multistatus
-from tests.security.inside import Inside
+from davserver.share import Place
+from davserver.shares import Shares
+from tests.security.inside import PATCH, Inside
 
 
 def test_a_large_collection_is_copied_whole(tmp_path: Path) -> None:
@@ -68,3 +73,66 @@ def test_nobody_sees_half_a_copy(tmp_path: Path) -> None:
     assert all(one == before for one in seen)
     assert listed() - before == {"/dst/", "/dst/a", "/dst/b", "/dst/sub/", "/dst/sub/c"}
     app.close()
+
+
+CHANGES = {
+    "a file": ("/x", "/y"),
+    "a member of a tree": ("/t/x", "/u/x"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("times", [1, 100])
+def test_content_and_properties_are_of_one_time(
+    name: str, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others put another resource there after the content was copied."""
+    top = tmp_path / "top"
+    (top / "t").mkdir(parents=True)
+    app = Inside(tmp_path / "state.db", {"": top})
+    source, target = CHANGES[name]
+
+    def change(number: int) -> None:
+        app("DELETE", source)
+        assert app("PUT", source, body=b"content %d" % number).status == 201
+        patch = PATCH.replace(b">1<", b">of %d<" % number)
+        assert app("PROPPATCH", source, body=patch).status == 207
+
+    change(0)
+    real, numbers = Shares.section, iter(range(1, times + 1))
+
+    def section(shares: Shares, *places: Place, **access: Any) -> Any:
+        if access.get("reads"):
+            for number in numbers:
+                with monkeypatch.context() as meanwhile:
+                    meanwhile.setattr(Shares, "section", real)
+                    change(number)
+                break
+        return real(shares, *places, **access)
+
+    monkeypatch.setattr(Shares, "section", section)
+    answer = app("COPY", source[:2], f"Destination: {target[:2]}")
+    if times > 1:
+        assert answer.status == 503
+        assert app("HEAD", target).status == 404
+    else:
+        assert answer.status == 201
+        assert app("GET", target).body == b"content 1"
+        assert b">of 1<" in app("PROPFIND", target, "Depth: 0").body
+    app.close()
+    assert list(top.rglob(".~dav-*")) == []
+
+
+@pytest.mark.parametrize("left_out", ["a link", "what cannot be read"])
+def test_properties_of_what_is_left_out_are_in_nobodys_way(left_out: str, tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    (top / "t").mkdir(parents=True)
+    (top / "t" / "x").write_text("x")
+    app = Inside(tmp_path / "state.db", {"": top})
+    assert app("PROPPATCH", "/t/x", body=PATCH).status == 207
+    (top / "t" / "x").unlink()
+    if left_out == "a link":
+        (top / "t" / "x").symlink_to("nowhere")
+    assert app("COPY", "/t", "Destination: /u").status == 201
+    app.close()
+    assert list((top / "u").iterdir()) == []

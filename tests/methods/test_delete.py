@@ -2,11 +2,15 @@
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from davserver.counts import storage_errors
+from davserver.methods import delete
 from davserver.protocol import multistatus
+from davserver.share import Place
+from davserver.shares import Shares
 from davserver.tree import Directory
 from tests.security.inside import LOCKINFO, Inside
 
@@ -37,3 +41,31 @@ def test_a_member_that_the_storage_does_not_let_go_is_told_and_counted(
     assert storage_errors["EIO"] == counted + 1
     app.close()
     assert {path.name for path in (top / "src").iterdir()} == {"bad", "held"}
+
+
+def test_a_lock_between_two_sections_of_a_walk_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The collection is empty by then, and waits to be removed in the next section."""
+    top = tmp_path / "top"
+    (top / "src" / "sub").mkdir(parents=True)
+    (top / "src" / "sub" / "f").write_text("f")
+    (top / "src" / "held").write_text("held")
+    app = Inside(tmp_path / "state.db", {"": top}, "alice", "bob")
+    app.lock("/src/held", user="bob")
+    monkeypatch.setattr(delete, "BATCH", 1)
+    real, locked = Shares.section, list[int]()
+
+    def section(shares: Shares, *places: Place, **access: Any) -> Any:
+        if access.get("claim") and not locked and not any((top / "src" / "sub").iterdir()):
+            locked.append(0)
+            app.lock("/src/sub", user="bob")
+        return real(shares, *places, **access)
+
+    monkeypatch.setattr(Shares, "section", section)
+    answer = app("DELETE", "/src/", user="alice")
+    assert locked
+    failed = {(one.href, one.status) for one in multistatus.parse(answer.body)}
+    assert failed == {("/src/sub/", 423), ("/src/held", 423)}
+    assert (top / "src" / "sub").is_dir()
+    app.close()

@@ -1,5 +1,6 @@
 """PUT: what an overwritten file keeps."""
 
+import errno
 import subprocess
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from davserver.share import Place, Section
 from davserver.shares import Shares
+from davserver.tree import Directory
 from tests.running import lacking, program
 from tests.security.inside import Inside
 
@@ -78,3 +80,27 @@ def test_what_is_overwritten_meanwhile_by_another_file_lends_its_mode(
     monkeypatch.undo()
     app.close()
     assert ((top / "f").read_text(), (top / "f").stat().st_mode & 0o777) == ("new", 0o600)
+
+
+def test_a_rename_that_finds_no_room_is_no_missing_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file without a name that had one for a moment cannot get another one: linkat(2)."""
+    top = tmp_path / "top"
+    (top / "tree").mkdir(parents=True)
+    (top / "f").write_text("old")
+    app = Inside(tmp_path / "state.db", {"": top})
+    assert app("DELETE", "/tree").status == 204
+    real, failures = Directory.replace, iter([errno.ENOSPC])
+
+    def fails(self: Directory, name: str, to: Directory, new: str) -> None:
+        for number in failures:
+            raise OSError(number, "on purpose")
+        real(self, name, to, new)
+
+    monkeypatch.setattr(Directory, "replace", fails)
+    assert app("PUT", "/f", body=b"new").status == 507
+    assert (top / "f").read_text() == "old"
+    assert app("PUT", "/f", body=b"new").status == 204
+    app.close()
+    assert {path.name: path.read_text() for path in top.iterdir()} == {"f": "new"}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from davserver.share.names import Names
 from tests.security.inside import LOCKINFO, Inside
 from tests.share.cases import LARGE
 from tests.share.disk import Disk
@@ -157,3 +158,25 @@ def test_names_that_the_disk_did_not_take_are_no_success(
     disk.refuses = "directory"
     assert app(case.method, case.target, *case.fields, body=case.body).status == 500
     assert disk.refuses == ""
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body", "status"),
+    [("PROPPATCH", "/d/new", NOTE, 207), ("LOCK", "/d/new", LOCKINFO, 200)],
+)
+def test_rows_wait_for_the_name_that_they_are_of(
+    method: str,
+    target: str,
+    body: bytes,
+    status: int,
+    app: Inside,
+    disk: Disk,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever has made it was killed, or still waits for the disk; and rows may lie on another."""
+    with monkeypatch.context() as killed:
+        killed.setattr(Names, "sync", lambda _: None)
+        assert app("PUT", target, body=b"x").status == 201
+    assert disk.unsafe() == ["names in d/"]
+    assert app(method, target, body=body).status == status
+    assert disk.unsafe() == []

@@ -101,3 +101,23 @@ def test_the_trash_is_emptied_before_a_disk_is_full(
     assert len(refused) == 1
     assert (top / "f").read_bytes() == b"x"
     app.close()
+
+
+@pytest.mark.parametrize("name", ["f", "t/"])
+def test_a_move_from_another_file_system_takes_the_room_of_what_was_removed(
+    name: str, tmp_path: Path, small: Path
+) -> None:
+    other = tmp_path / "other"
+    (other / "t").mkdir(parents=True)
+    for path in ("f", "t/f"):
+        (other / path).write_bytes(b"y" * 900_000)
+    app = Inside(tmp_path / "two.db", {"small": small, "other": other})
+    assert app("MKCOL", "/small/d").status == 201
+    for number in range(3):
+        assert app("PUT", f"/small/d/{number}", body=b"x" * MEGABYTE).status == 201
+    assert app("DELETE", "/small/d").status == 204
+    (small / "else").write_bytes(b"x" * 500_000)
+    assert app("MOVE", f"/other/{name}", f"Destination: /small/{name}").status == 201
+    app.close()
+    assert (small / name / "f" if name == "t/" else small / name).stat().st_size == 900_000
+    assert not (other / name).exists()

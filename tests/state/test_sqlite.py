@@ -1,5 +1,6 @@
 """The store in one SQLite file: its processes, its versions, its permissions."""
 
+import errno
 import os
 import resource
 import shutil
@@ -17,6 +18,8 @@ import pytest
 
 from davserver.protocol.faults import Fault
 from davserver.state import State
+from davserver.state.inspection import Inspection
+from davserver.state.salvage import salvage
 from davserver.state.schema import VERSION, UnknownSchema
 from davserver.state.sqlite import SqliteState
 
@@ -302,4 +305,72 @@ def test_a_store_that_is_busy_too_long_is_503(
     other.close()
     with state.write() as writer:
         writer.set_property(A, "p", "<p/>")
+    state.close()
+
+
+@pytest.mark.parametrize(
+    ("offset", "bit"), [(68, 0), (71, 7), (60, 0), (62, 1)], ids=["id", "id, low", "version", "low"]
+)
+def test_marks_that_are_damaged_block_no_reading(tmp_path: FilePath, offset: int, bit: int) -> None:
+    """Of the header of a database (SQLite's file format, section 1.3)."""
+    file = tmp_path / "state.db"
+    state = SqliteState(file)
+    with state.write() as writer:
+        writer.set_property(A, "p", "<p/>")
+    state.close()
+    octets = bytearray(file.read_bytes())
+    octets[offset] ^= 1 << bit
+    file.write_bytes(octets)
+    state = SqliteState(file)
+    assert state.damage == "damaged"
+    assert state.read().with_properties(()) == ()
+    with pytest.raises(Fault):
+        state.write()
+    state.close()
+    with Inspection(file) as seen:
+        assert seen.damage == "damaged"
+    assert salvage(file).properties == 1
+    state = SqliteState(file)
+    assert state.read().with_properties(()) == (A,)
+    state.close()
+
+
+def test_a_file_that_was_emptied_is_no_new_one(tmp_path: FilePath) -> None:
+    file = tmp_path / "state.db"
+    file.touch()
+    state = SqliteState(file)
+    assert not state.damage
+    state.close()
+    file.write_bytes(b"")
+    state = SqliteState(file)
+    assert "empty" in state.damage
+    with pytest.raises(Fault):
+        state.write()
+    state.close()
+    with Inspection(file) as seen:
+        assert "empty" in seen.damage
+    salvage(file)
+    state = SqliteState(file)
+    assert not state.damage
+    with state.write() as writer:
+        writer.set_property(A, "p", "<p/>")
+    state.close()
+
+
+def test_a_limit_of_file_sizes_is_told_as_what_it_is(tmp_path: FilePath) -> None:
+    file = tmp_path / "state.db"
+    state = SqliteState(file)
+    with state.write() as writer:
+        writer.set_property(A, "p", "<p/>")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FilePath(f"{file}-wal").stat().st_size, limits[1]))
+    try:
+        with pytest.raises(OSError, match="large") as raised, state.write() as writer:
+            writer.set_property(A, "p", f"<p>{'x' * 100_000}</p>")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert raised.value.errno == errno.EFBIG
+    with state.write() as writer:
+        writer.set_property(A, "p", "<q/>")
+    assert state.read().properties(A) == {"p": "<q/>"}
     state.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.altered import Altered
 from tests.running import Running
 from tests.wire import talk
 from tests.wire.conftest import LOGIN, Served
@@ -211,3 +212,33 @@ def test_a_large_file_that_changes_while_it_is_sent_ends_early(own: Served) -> N
     assert "GET was cut short" in said
     assert "Traceback" not in said
     assert talk.ask(own.port, "GET /large").status == 200
+
+
+UNREADABLE = """
+import os
+from davserver.tree import Opened
+real = Opened.read
+def read(self, position, size):
+    if position:
+        with open("/proc/self/mem", "rb", buffering=0) as memory:
+            return os.pread(memory.fileno(), size, 0)
+    return real(self, position, size)
+Opened.read = read
+"""
+"""The address 0 of a process is what no disk needs to be broken for to give EIO."""
+
+
+def test_what_cannot_be_read_any_more_ends_early_and_is_counted(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "large").write_bytes(b"x" * MEBIBYTE)
+    with Altered(root, state=tmp_path / "state.db", change=UNREADABLE) as server:
+        with Talk(server.port) as connection:
+            connection.send(talk.request("GET /large"))
+            assert connection.begin()[0] == 200
+            with pytest.raises(Ended):
+                connection.take(MEBIBYTE)
+        assert talk.ask(server.port, "PROPFIND /", "Depth: 0").status == 207
+    said = server.log.read_text()
+    assert "EIO, number 1 since the start" in said
+    assert "Traceback" not in said
