@@ -152,7 +152,10 @@ def tests(copied: Path, names: Sequence[str], *more: str) -> tuple[int, str]:
     """Run tests of a copy. Gives the exit code and what was said; a negative code for what did not
     end, and was killed.
     """
-    command = [sys.executable, "-c", _RUN, "-q", "-rA", "-p", "no:cacheprovider", *more, *names]
+    # What pytest keeps of earlier runs it clears away, and stumbles where others do so, too.
+    temporary = f"--basetemp={copied.with_name(f'{copied.name}-temporary')}"
+    options = ("-q", "-rA", "-p", "no:cacheprovider", temporary)
+    command = [sys.executable, "-c", _RUN, *options, *more, *names]
     process = subprocess.Popen(
         command,
         cwd=copied,
