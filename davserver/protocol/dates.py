@@ -26,7 +26,9 @@ def both(seconds: int) -> tuple[str, str]:
 
 
 def http(seconds: int) -> str:
-    return both(seconds)[0]
+    day, rest = divmod(seconds, DAY)
+    minute, second = divmod(rest, 60)
+    return f"{_day(day)[0]}{_MINUTES[minute]}{_SECONDS[second]} GMT"
 
 
 def iso(seconds: int) -> str:

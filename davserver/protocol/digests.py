@@ -58,7 +58,10 @@ def read(headers: Headers) -> Digests:
     """The digests of a request. Algorithms that are not known are passed over (RFC 9530
     section 2). Raises Fault 400 for a digest that cannot be understood.
     """
-    return Digests(() if _FIELDS.isdisjoint(headers) else _expected(headers))
+    return _NONE if _FIELDS.isdisjoint(headers) else Digests(_expected(headers))
+
+
+_NONE = Digests(())
 
 
 def _expected(headers: Headers) -> Iterator[tuple[str, str, bytes]]:

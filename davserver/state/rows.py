@@ -162,7 +162,8 @@ class WritableRows(Rows):
         super().__init__(connection, translate)
         self._owners = owners
         self._require_file = require_file
-        self._filled: dict[str, int] | None = None
+        self._filled: tuple[int, ...] | None = None
+        """Of each of `_TABLES`, whether it has rows; None where nobody has looked yet."""
         self.has_intended = False
         """Whether an intent has been kept, so that a failure leaves something to settle."""
         self._is_writing = False
@@ -183,9 +184,8 @@ class WritableRows(Rows):
         Within the transaction nobody else adds any.
         """
         if self._filled is None:
-            (found,) = self._rows(_FILLED, ())
-            self._filled = dict(zip(_TABLES, found, strict=True))
-        return bool(self._filled[table])
+            (self._filled,) = self._rows(_FILLED, ())
+        return bool(self._filled[_TABLES.index(table)])
 
     def add_lock(self, lock: Lock) -> None:
         self._run(
