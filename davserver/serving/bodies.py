@@ -3,19 +3,28 @@
 import re
 from typing import Any, Protocol
 
-_CHUNK_HEAD = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n\0]*)?\r\n")
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
+# Space is allowed around the signs of an extension alone (RFC 9112 section 7.1.1).
+_CHUNK_HEAD = re.compile(
+    rb"([0-9A-Fa-f]{1,16})"
+    rb"(?:[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?)*\r\n" % (_TOKEN, _TOKEN, _QUOTED)
+)
 _LONGEST_LINE = 4096
 _LONGEST_TRAILERS = 16384
 
 
 class Body(Protocol):
-    """What `wsgi.input` is. cheroot looks at ``remaining``: nothing is left for it to read."""
-
-    remaining: int
+    """What `wsgi.input` is."""
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes, at most ``size``; none at the end. Raises ValueError for a broken frame,
         OSError for a broken connection.
+        """
+
+    def is_too_long(self, limit: int) -> bool:
+        """Whether more than ``limit`` bytes are known to be left, or whether the client may never
+        send them.
         """
 
     def drain(self, limit: int) -> bool:
@@ -40,8 +49,6 @@ class Invite:
 class SizedBody:
     """A body of an announced length."""
 
-    remaining = 0
-
     def __init__(self, stream: Any, length: int, invite: Invite) -> None:
         self._stream = stream
         self._left = length
@@ -56,8 +63,11 @@ class SizedBody:
         self._left -= len(data)
         return data
 
+    def is_too_long(self, limit: int) -> bool:
+        return self._left > limit or (self._left > 0 and self._invite.is_awaited)
+
     def drain(self, limit: int) -> bool:
-        if self._left > limit or (self._left and self._invite.is_awaited):
+        if self.is_too_long(limit):
             return False
         while self._left:
             if not self.read(self._left):
@@ -67,8 +77,6 @@ class SizedBody:
 
 class ChunkedBody:
     """A chunked body. No chunk is ever held whole; trailers are read and passed over."""
-
-    remaining = 0
 
     def __init__(self, stream: Any, invite: Invite) -> None:
         self._stream = stream
@@ -80,7 +88,7 @@ class ChunkedBody:
     def read(self, size: int = -1) -> bytes:
         if self._broken:
             raise ValueError("broken chunks")
-        if self._ended:
+        if self._ended or not size:
             return b""
         self._invite.send()
         self._broken = True
@@ -92,13 +100,16 @@ class ChunkedBody:
                 return b""
         wanted = min(self._chunk, 1 << 16 if size < 0 else size)
         data: bytes = self._stream.read(wanted)
-        if len(data) < wanted:
+        if not data:
             raise ValueError("cut off within a chunk")
         self._chunk -= len(data)
-        if not self._chunk and self._stream.read(2) != b"\r\n":
+        if not self._chunk and self._stream.readline(2) != b"\r\n":
             raise ValueError("no end of a chunk")
         self._broken = False
         return data
+
+    def is_too_long(self, limit: int) -> bool:
+        return self._broken or (not self._ended and self._invite.is_awaited)
 
     def drain(self, limit: int) -> bool:
         read = 0

@@ -1,5 +1,6 @@
-"""One connection, which is closed so that its last answer is read."""
+"""One connection: which requests come on it, and an end after which its last answer is read."""
 
+import logging
 import socket
 import time
 from contextlib import suppress
@@ -8,10 +9,16 @@ from typing import Any
 from cheroot.makefile import MakeFile
 from cheroot.server import HTTPConnection
 
+from davserver.serving import gateway, requests
+from davserver.serving.heads import Refused, parse
 from davserver.serving.requests import DavRequest
-from davserver.serving.streams import Reader, Writer
+from davserver.serving.streams import stream
+
+log = logging.getLogger("davserver.serving")
 
 LINGER_SECONDS = 2.0
+HEAD_SECONDS = 20.0
+"""How long a head may take from its first byte to its last."""
 
 
 class DavConnection(HTTPConnection):
@@ -19,22 +26,60 @@ class DavConnection(HTTPConnection):
     connection, and the reset would take the answer away before it is read.
     """
 
-    RequestHandlerClass = DavRequest
     lingers = False
     is_watched = False
     """Whether the epoll of `IdleConnections` knows it."""
 
     def __init__(self, server: Any, connected: Any, makefile: Any = MakeFile) -> None:
-        super().__init__(server, connected, _stream if makefile is MakeFile else makefile)
+        super().__init__(server, connected, stream if makefile is MakeFile else makefile)
+        self._began = 0.0
+        self._environ: dict[str, Any] = {}
+
+    @property
+    def environ(self) -> dict[str, Any]:
+        """What the environs of all its requests have."""
+        if not self._environ:
+            address, port = self.remote_addr or "", self.remote_port or 0
+            self._environ = gateway.common(self.server, address, port)
+        return self._environ
 
     def communicate(self) -> bool:
-        """Answer one request, and those that have come with it already. Gives whether the
-        connection stays.
+        """Take in what has come, and answer what is whole of it: nobody waits here for the rest of
+        a head. Gives whether the connection stays.
         """
-        while super().communicate():  # type: ignore[no-untyped-call] # its stub has no types
-            if not (self.server.ready and self.rfile.has_data()):
-                return True
+        request = None
+        try:
+            is_open = self.rfile.receive()
+            while (octets := self.rfile.head()) is not None:
+                request = DavRequest(self.server, self, parse(octets))
+                self._began = 0.0
+                request.respond()
+                if request.close_connection or not self.server.ready:
+                    return False
+                request = None
+                if not self.rfile.has_data():
+                    return True
+            return self._waits(is_open)
+        except Refused as refused:
+            with suppress(OSError):
+                requests.refuse(self, refused)
+        except OSError as error:
+            log.info("a connection broke: %r", error)
+        except Exception:
+            log.exception("cannot answer")
+            if request is None or not request.sent_headers:
+                with suppress(OSError):
+                    requests.refuse(self, _FAILED)
         return False
+
+    def expire(self) -> None:
+        """End a connection on which nothing has come for too long."""
+        if self.rfile.has_data():
+            with suppress(OSError):
+                requests.refuse(self, _LATE)
+        # Nobody waits for somebody who is silent.
+        self.lingers = False
+        self.close()
 
     def close(self) -> None:
         if self.lingers:
@@ -42,6 +87,18 @@ class DavConnection(HTTPConnection):
             with suppress(OSError):
                 self._linger()
         super().close()
+
+    def _waits(self, is_open: bool) -> bool:
+        """Whether the connection may go on to wait for the rest of a head. Raises Refused."""
+        if not self.rfile.has_data():
+            return is_open
+        if not is_open:
+            raise Refused("400 Bad Request", "The request ends within its head.")
+        now = time.monotonic()
+        self._began = self._began or now
+        if now - self._began > HEAD_SECONDS:
+            raise _LATE
+        return True
 
     def _linger(self) -> None:
         self.socket.shutdown(socket.SHUT_WR)
@@ -52,5 +109,5 @@ class DavConnection(HTTPConnection):
             pass
 
 
-def _stream(connected: Any, mode: str, size: int) -> Reader | Writer:
-    return Reader(connected, size) if "r" in mode else Writer(connected)
+_LATE = Refused("408 Request Timeout", "The head of the request took too long.")
+_FAILED = Refused("500 Internal Server Error", "The server failed. Its log says why.")

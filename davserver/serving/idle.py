@@ -121,7 +121,7 @@ class IdleConnections(ConnectionManager):
             if conn.last_used >= threshold:
                 break
             if self._idle.pop(descriptor, None) is conn:
-                conn.close()
+                conn.expire()
 
     @property
     def _num_connections(self) -> int:

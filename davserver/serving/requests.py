@@ -1,127 +1,137 @@
-"""One request on a connection: its first line, and the end of its body."""
+"""One request on a connection, from its head to the last byte of its answer."""
 
 import logging
-import re
 import time
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
-from cheroot.server import HeaderReader, HTTPRequest
+from cheroot.server import HTTPRequest
 
 from davserver import counts
 from davserver.protocol.messages import CutShort
 from davserver.serving.bodies import ChunkedBody, Invite, SizedBody
+from davserver.serving.heads import Head, Refused
 
 log = logging.getLogger("davserver.serving")
 
 DRAIN = 1 << 16
 """Bytes of an unread body that are read to keep a connection; beyond them it is closed."""
 
-_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~\x80-\xff]+) HTTP/(\d)\.(\d)\r\n")
-_FORM = re.compile(rb"\*|/.*|[Hh][Tt][Tt][Pp][Ss]?://([^/?#]+)(/.*|\?.*)?", re.DOTALL)
+_TOGETHER = 1 << 16
+"""Bytes up to which a block is sent in one piece with the head before it."""
 
 
 class DavRequest(HTTPRequest):
-    """A request whose target is left as it was sent, for the protocol to parse."""
+    """A request whose head is sound. cheroot's class is the interface that its gateways know."""
 
-    def read_request_line(self) -> bool:
-        """Read `METHOD target HTTP/1.1` (RFC 9112 section 3). Gives whether it is sound."""
-        line = self.rfile.readline()
-        # One empty line before a request is passed over (RFC 9112 section 2.2).
-        if line == b"\r\n":
-            line = self.rfile.readline()
-        self.started_request = True
-        if not line:
-            return False
-        match = _LINE.fullmatch(line)
-        if match is None:
-            return self._refuse("400 Bad Request", "The request line cannot be understood.")
-        method, target, major, minor = match.groups()
-        if major != b"1":
-            return self._refuse("505 HTTP Version Not Supported", "This server speaks HTTP/1.1.")
-        form = _FORM.fullmatch(target)
-        if form is None:
-            return self._refuse("400 Bad Request", "The request target is no path of this server.")
-        self.method, self.uri = method, target
-        self.authority = form[1] or b""
-        self.path, _, self.qs = target.partition(b"?")
-        self.request_protocol = b"HTTP/" + major + b"." + minor
-        self.response_protocol = "HTTP/1.0" if minor == b"0" else "HTTP/1.1"
-        return True
-
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
-        self.header_reader = self._read_headers
-        self._expected = b""
-
-    def _read_headers(self, stream: Any, headers: dict[bytes, bytes]) -> None:
-        """Keep `Expect` from cheroot, which would invite every body before anybody wants it."""
-        HeaderReader()(stream, headers)
-        self._expected = headers.pop(b"Expect", b"")
-
-    def read_request_headers(self) -> bool:
-        """An absolute target's authority stands before the Host header (RFC 9112 section 3.2.2)."""
-        ready: bool = super().read_request_headers()  # type: ignore[no-untyped-call] # its stub has no types
-        if ready and self.authority:
-            self.inheaders[b"Host"] = self.authority
-        if ready and self._expected:
-            self.inheaders[b"Expect"] = self._expected
-        return ready
+    # Instead of cheroot's, which prepares for a parser of its own.
+    def __init__(self, server: Any, conn: Any, head: Head) -> None:
+        self.server = server
+        self.conn = conn
+        self.head = head
+        self.sent_headers = False
+        self.close_connection = not head.stays
+        self._status = ""
+        self._headers: list[tuple[str, str]] = []
+        self._is_chunked = False
+        invite = Invite(conn.wfile, head.waits)
+        self.rfile = (
+            ChunkedBody(conn.rfile, invite)
+            if head.length is None
+            else SizedBody(conn.rfile, head.length, invite)
+        )
 
     def respond(self) -> None:
-        """Let the application answer."""
-        is_awaited = (
-            self._expected.lower() == b"100-continue" and self.response_protocol == "HTTP/1.1"
-        )
-        invite = Invite(self.conn.wfile, is_awaited)
-        if self.chunked_read:
-            self.rfile = ChunkedBody(self.conn.rfile, invite)
-        else:
-            length = self.inheaders.get(b"Content-Length", b"0")
-            if not length.isdigit():
-                self._refuse("400 Bad Request", "Content-Length must be a number of bytes.")
-                self.close_connection = True
-                return
-            self.rfile = SizedBody(self.conn.rfile, int(length), invite)
+        """Let the application answer, then read what it has left of the body, if that is little.
+        Raises OSError where the connection is broken.
+        """
         try:
             self.server.gateway(self).respond()
         except CutShort as error:
             cause = error.__cause__
-            log.warning("%s was cut short: %r", self.method.decode(), cause)
-            counts.storage_failed(self.method.decode(), HTTPStatus.INTERNAL_SERVER_ERROR, cause)
+            log.warning("%s was cut short: %r", self.head.method, cause)
+            counts.storage_failed(self.head.method, HTTPStatus.INTERNAL_SERVER_ERROR, cause)
             self.close_connection = True
-            return
-        if self.ready:
-            self.ensure_headers_sent()
-        if self.chunked_write:
-            self.conn.wfile.write(b"0\r\n\r\n")
-
-    def send_headers(self) -> None:
-        """Send the head of the answer, after at most `DRAIN` bytes of what was left unread."""
-        body: Any = self.rfile
-        if not self.close_connection and not body.drain(DRAIN):
-            self.close_connection = True
-        if self.close_connection and not body.drain(0):
-            self.conn.lingers = True
-        if all(name.lower() != b"date" for name, _ in self.outheaders):
-            self.outheaders.append((b"Date", _date(int(time.time()))))
-        super().send_headers()
-
-    def write(self, chunk: bytes) -> None:
-        """Send a piece of the answer, past cheroot's buffer, which would copy it several times."""
-        if self.chunked_write and chunk:
-            chunk = b"%x\r\n%b\r\n" % (len(chunk), chunk)
-        self.conn.socket.sendall(chunk)
-
-    def _refuse(self, status: str, sentence: str) -> bool:
-        self.simple_response(status, sentence + "\n")
         self.conn.lingers = True
-        return False
+        if self.rfile.drain(0 if self.close_connection else DRAIN):
+            self.conn.lingers = False
+        else:
+            self.close_connection = True
+
+    def begin(self, status: str, headers: list[tuple[str, str]]) -> None:
+        """Keep what the head of the answer says, until there is something to send behind it."""
+        if any(c in value for _, value in headers for c in "\r\n\0"):
+            raise ValueError("a line end in a header field")
+        self._status, self._headers = status, headers
+
+    def write(self, block: bytes) -> None:
+        """Send a block of the answer, with the head in front of the first."""
+        head = b"" if self.sent_headers else self._answer_head()
+        self.sent_headers = True
+        if self._is_chunked:
+            block = b"%x\r\n%b\r\n" % (len(block), block)
+        send = self.conn.socket.sendall
+        if head and len(block) <= _TOGETHER:
+            send(head + block)
+            return
+        if head:
+            send(head)
+        send(block)
+
+    def finish(self) -> None:
+        """Send what is still to be sent: the head of an answer without a body, the last chunk."""
+        if not self.sent_headers:
+            head = self._answer_head(has_body=False)
+            self.sent_headers = True
+            self.conn.socket.sendall(head)
+        elif self._is_chunked:
+            self.conn.socket.sendall(b"0\r\n\r\n")
+
+    @property
+    def _may_have_a_body(self) -> bool:
+        """RFC 9112 section 6.3."""
+        return self.head.method != "HEAD" and self._status[:3] not in ("204", "304")
+
+    def _answer_head(self, *, has_body: bool = True) -> bytes:
+        """The head of the answer (RFC 9112 section 6): in chunks where nothing tells its length."""
+        lines = [f"HTTP/1.1 {self._status}"]
+        names = set()
+        for name, value in self._headers:
+            lines.append(f"{name}: {value}")
+            names.add(name.lower())
+        if has_body and "content-length" not in names:
+            if self.head.version == "HTTP/1.1":
+                self._is_chunked = True
+                lines.append("Transfer-Encoding: chunked")
+            else:
+                self.close_connection = True
+        elif "content-length" not in names and self._may_have_a_body:
+            lines.append("Content-Length: 0")
+        if self.rfile.is_too_long(DRAIN):
+            self.close_connection = True
+        if self.close_connection:
+            lines.append("Connection: close")
+        elif self.head.version == "HTTP/1.0":
+            lines.append("Connection: keep-alive")
+        lines += [f"Server: {self.server.software}", f"Date: {_date(int(time.time()))}", "", ""]
+        return "\r\n".join(lines).encode("latin-1")
+
+
+def refuse(conn: Any, refused: Refused) -> None:
+    """Answer what no request could be made of, and let the connection end. Raises OSError."""
+    body = f"{refused.sentence}\n".encode()
+    head = (
+        f"HTTP/1.1 {refused.status}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\nServer: {conn.server.software}\r\n"
+        f"Date: {_date(int(time.time()))}\r\n\r\n"
+    )
+    conn.lingers = True
+    conn.socket.sendall(head.encode("latin-1") + body)
 
 
 @lru_cache(maxsize=1)
-def _date(second: int) -> bytes:
-    """A Date header, written once a second."""
-    return formatdate(second, usegmt=True).encode("ascii")
+def _date(second: int) -> str:
+    """The value of a Date header, written once a second."""
+    return formatdate(second, usegmt=True)

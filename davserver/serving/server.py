@@ -5,10 +5,11 @@ import signal
 import threading
 from typing import Any
 
-from cheroot.wsgi import Gateway_10, Server
+from cheroot.wsgi import Server
 
 from davserver import __version__
 from davserver.serving.connections import DavConnection
+from davserver.serving.gateway import DavGateway
 from davserver.serving.idle import IdleConnections
 from davserver.serving.workers import Workers
 from davserver.wsgi import App
@@ -39,11 +40,10 @@ class DavServer(Server):
         super().__init__(
             (host, port), app, numthreads=threads, request_queue_size=1024, timeout=IDLE_SECONDS
         )
-        self.gateway = Gateway_10
+        self.gateway = DavGateway
         self.requests = Workers(self, threads)
         self.server_name = "davserver"
         self.keep_alive_conn_limit = 10_000
-        self.max_request_header_size = 1 << 16
         self.shutdown_timeout = 5
 
     def prepare(self) -> None:

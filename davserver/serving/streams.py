@@ -1,31 +1,74 @@
-"""What is read from a socket, buffered in C, and what is written to it, not buffered at all:
-cheroot's own streams are of Python, and copy what they are given.
-"""
+"""What comes in on a connection, and what goes out."""
 
-import io
 import socket
+from typing import Any
+
+from davserver.serving import heads
+
+_PIECE = 1 << 16
+"""Bytes that are taken at a time where nobody knows how many will come."""
 
 
-class Reader(io.BufferedReader):
-    """The incoming bytes of a connection. cheroot asks `has_data`, and counts ``bytes_read``."""
+class Inbox:
+    """The incoming bytes of a connection, of which the head of a request is taken in one piece.
+
+    cheroot asks `has_data`, and counts ``bytes_read``. Every method raises OSError: TimeoutError
+    where nothing comes for as long as the socket allows.
+    """
 
     bytes_read = 0
 
-    def __init__(self, connected: socket.socket, size: int) -> None:
-        self._source = _Source(connected, "r")
-        super().__init__(self._source, size)
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._held = b""
+
+    def close(self) -> None:
+        self._held = b""
 
     def has_data(self) -> bool:
-        """Whether something has been received that nobody has read yet."""
-        self._source.is_quiet = True
-        try:
-            return bool(self.peek(1))
-        finally:
-            self._source.is_quiet = False
+        """Whether something has come that nobody has taken yet."""
+        return bool(self._held)
+
+    def receive(self) -> bool:
+        """Take in what has come; waits where nothing has. Gives whether the client may still send
+        more.
+        """
+        data = self._socket.recv(_PIECE)
+        self._held = self._held + data if self._held else data
+        return bool(data)
+
+    def head(self) -> bytes | None:
+        """The next head, without the empty line behind it, or None where it is not whole yet.
+        Raises Refused where that can be nothing sound any more.
+        """
+        # One empty line before a request is passed over (RFC 9112 section 2.2).
+        first = 2 if self._held.startswith(b"\r\n") else 0
+        end = self._held.find(b"\r\n\r\n", first)
+        if end < 0:
+            heads.check(self._held[first:])
+            return None
+        octets, self._held = self._held[first:end], self._held[end + 4 :]
+        if len(octets) > heads.LONGEST_LINE:
+            heads.check(octets)
+        return octets
+
+    def read(self, size: int) -> bytes:
+        """What comes next: at most ``size`` bytes, and none at the end."""
+        if not self._held:
+            return self._socket.recv(size)
+        data, self._held = self._held[:size], self._held[size:]
+        return data
+
+    def readline(self, size: int) -> bytes:
+        """A line with its end, cut off after ``size`` bytes; cut short at the end."""
+        while (end := self._held.find(b"\n", 0, size)) < 0 and len(self._held) < size:
+            if not self.receive():
+                return self.read(size) if self._held else b""
+        return self.read(end + 1 if end >= 0 else size)
 
 
 class Writer:
-    """The outgoing bytes of a connection; cheroot counts ``bytes_written``."""
+    """The outgoing bytes of a connection, not buffered; cheroot counts ``bytes_written``."""
 
     bytes_written = 0
 
@@ -38,10 +81,6 @@ class Writer:
         return len(data)
 
 
-class _Source(socket.SocketIO):
-    """The socket; while it ``is_quiet`` it has nothing, and nobody waits for it."""
-
-    is_quiet = False
-
-    def readinto(self, buffer: bytearray | memoryview) -> int | None:  # type: ignore[override]
-        return None if self.is_quiet else super().readinto(buffer)
+def stream(connected: Any, mode: str, size: int) -> Inbox | Writer:
+    """What cheroot asks for in the way of `socket.makefile`."""
+    return Inbox(connected) if "r" in mode else Writer(connected)

@@ -1,27 +1,107 @@
-"""What is read from a socket: nobody waits to learn whether something is there."""
+"""What comes in: a head in one piece, whenever its pieces come, and never more than is allowed."""
 
 import socket
+from collections.abc import Iterator
 
-from davserver.serving.streams import Reader, Writer
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from davserver.serving import heads
+from davserver.serving.heads import Refused
+from davserver.serving.streams import Inbox, Writer
+
+HEAD = b"GET / HTTP/1.1\r\nHost: a"
 
 
-def test_what_was_received_and_not_read_is_known_without_waiting() -> None:
+@pytest.fixture
+def ends() -> Iterator[tuple[Inbox, socket.socket]]:
     near, far = socket.socketpair()
-    with near, far, Reader(near, 4096) as reader:
-        assert not reader.has_data()
-        Writer(far).write(b"one\ntwo\n")
-        assert not reader.has_data()
-        assert reader.readline() == b"one\n"
-        assert reader.has_data()
-        assert reader.read(4) == b"two\n"
-        assert not reader.has_data()
+    near.settimeout(5)
+    with near, far:
+        yield Inbox(near), far
 
 
-def test_the_end_is_no_data() -> None:
+def test_a_head_is_there_when_it_is_whole(ends: tuple[Inbox, socket.socket]) -> None:
+    inbox, far = ends
+    for piece in (HEAD[:5], HEAD[5:], b"\r\n\r"):
+        far.sendall(piece)
+        assert inbox.receive()
+        assert inbox.head() is None
+        assert inbox.has_data()
+    far.sendall(b"\nbody")
+    assert inbox.receive()
+    assert inbox.head() == HEAD
+    assert inbox.read(2) == b"bo"
+    assert inbox.read(10) == b"dy"
+    assert not inbox.has_data()
+
+
+def test_the_end_is_told(ends: tuple[Inbox, socket.socket]) -> None:
+    inbox, far = ends
+    Writer(far).write(b"one\ntw")
+    far.shutdown(socket.SHUT_WR)
+    assert inbox.readline(100) == b"one\n"
+    assert inbox.readline(1) == b"t"
+    assert inbox.readline(100) == b"w"
+    assert inbox.readline(100) == b""
+    assert not inbox.receive()
+    assert not inbox.has_data()
+
+
+def test_one_empty_line_before_a_request_is_passed_over(ends: tuple[Inbox, socket.socket]) -> None:
+    inbox, far = ends
+    far.sendall(b"\r\n" + HEAD + b"\r\n\r\n\r\n")
+    assert inbox.receive()
+    assert inbox.head() == HEAD
+    assert inbox.head() is None
+    far.sendall(HEAD + b"\r\n\r\n")
+    assert inbox.receive()
+    assert inbox.head() == HEAD
+    assert not inbox.has_data()
+
+
+@given(st.lists(st.binary(min_size=1, max_size=9), max_size=9), st.integers(1, 30))
+def test_lines_and_pieces_are_what_was_sent(pieces: list[bytes], size: int) -> None:
     near, far = socket.socketpair()
-    with near, far, Reader(near, 4096) as reader:
-        Writer(far).write(b"one")
+    with near, far:
+        for piece in pieces:
+            far.sendall(piece)
         far.shutdown(socket.SHUT_WR)
-        assert reader.readline() == b"one"
-        assert reader.readline() == b""
-        assert not reader.has_data()
+        inbox, found = Inbox(near), b""
+        while line := inbox.readline(size):
+            assert len(line) <= size
+            assert b"\n" not in line[:-1]
+            found += line
+        assert found == b"".join(pieces)
+
+
+@pytest.mark.parametrize(
+    ("octets", "status"),
+    [
+        (b"GET / HTTP/1.1\nHost: a\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\rX", 400),
+        (b"GET /\0", 400),
+        (b"\x16\x03\x01", 400),
+        (b"GET /" + b"a" * heads.LONGEST_LINE, 414),
+        (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * heads.LONGEST, 431),
+    ],
+)
+def test_what_can_be_no_head_any_more_is_refused_at_once(
+    octets: bytes, status: int, ends: tuple[Inbox, socket.socket]
+) -> None:
+    inbox, far = ends
+    far.settimeout(5)
+    taken = 0
+
+    def take() -> None:
+        nonlocal taken
+        while taken < len(octets):
+            taken += far.send(octets[taken : taken + 5000])
+            inbox.receive()
+            assert inbox.head() is None
+
+    with pytest.raises(Refused) as raised:
+        take()
+    assert int(raised.value.status[:3]) == status
+    assert taken < heads.LONGEST + 20_000

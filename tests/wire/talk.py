@@ -1,11 +1,12 @@
 """One connection to a server, byte by byte."""
 
+import io
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 SECONDS = 20.0
 """How long any answer may take on a machine that is busy."""
@@ -36,7 +37,7 @@ class Talk:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(SECONDS)
         self.socket.connect(("127.0.0.1", port))
-        self._read: BinaryIO = self.socket.makefile("rb")
+        self._read: io.BufferedReader = self.socket.makefile("rb")
 
     def __enter__(self) -> Self:
         return self
@@ -87,6 +88,10 @@ class Talk:
         if len(data) < size:
             raise Ended(f"{len(data)} of {size} bytes")
         return data
+
+    def has_more(self) -> bool:
+        """Whether the server says anything before it closes. Raises OSError where it resets."""
+        return bool(self._read.peek(1))
 
     def is_ended(self) -> bool:
         """Whether the server has closed, and has nothing more to say."""

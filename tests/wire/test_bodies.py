@@ -98,7 +98,7 @@ def test_broken_chunks_change_nothing(served: Served, data: bytes) -> None:
 
 
 def test_chunks_are_stored_and_the_connection_is_kept(served: Served) -> None:
-    extended = b"5;a=b\r\nhello\r\n3 \r\n, w\r\n05\r\norld!\r\n0;c\r\nX-Sum: 1\r\nY: 2\r\n\r\n"
+    extended = b"5;a=b\r\nhello\r\n3 ; c\r\n, w\r\n05\r\norld!\r\n0;c\r\nX-Sum: 1\r\nY: 2\r\n\r\n"
     with Talk(served.port) as connection:
         connection.send(talk.request("PUT /file", CHUNKED, body=extended))
         assert connection.reply().status == 201

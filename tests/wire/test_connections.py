@@ -4,11 +4,12 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.faults.altered import Altered
+from tests.faults.altered import Altered, idle
 from tests.running import Running
 from tests.wire import talk
 from tests.wire.conftest import LOGIN, Served
@@ -212,6 +213,46 @@ def test_a_large_file_that_changes_while_it_is_sent_ends_early(own: Served) -> N
     assert "GET was cut short" in said
     assert "Traceback" not in said
     assert talk.ask(own.port, "GET /large").status == 200
+
+
+def test_heads_that_are_sent_by_half_hold_nobody_up(own: Served) -> None:
+    """More of them than there are workers."""
+    with ExitStack() as held:
+        slow = [held.enter_context(Talk(own.port)) for _ in range(100)]
+        for connection in slow:
+            connection.send(b"GET / HTTP/1.1\r\nHost: local")
+        assert talk.ask(own.port, "GET /").status == 200
+        for connection in slow:
+            connection.send(b"host\r\n\r\n")
+            assert connection.reply().status == 200
+
+
+LATE = "from davserver.serving import connections; connections.HEAD_SECONDS = 0.5"
+
+
+def test_a_head_that_takes_too_long_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    with (
+        Altered(tmp_path / "root", state=tmp_path / "state.db", change=LATE) as server,
+        Talk(server.port) as connection,
+    ):
+        for piece in (b"GET / HTTP/1.1\r\n", b"Host: ", b"local"):
+            connection.send(piece)
+            time.sleep(0.4)
+        assert connection.reply().status == 408
+
+
+def test_a_head_that_stops_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    with (
+        Altered(tmp_path / "root", state=tmp_path / "state.db", change=idle(0.5)) as server,
+        Talk(server.port) as connection,
+        Talk(server.port) as silent,
+    ):
+        connection.send(b"GET / HTTP/1.1\r\n")
+        assert connection.reply().status == 408
+        assert connection.is_ended()
+        assert silent.is_ended()
 
 
 UNREADABLE = """

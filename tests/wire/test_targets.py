@@ -23,7 +23,7 @@ READ = {
     "an absolute form without a path": (b"http://localhost", 200),
     "an absolute form without a path, with a query": (b"http://localhost?q", 400),
     "an absolute form without a host": (b"http:///a", 400),
-    "an absolute form with an open bracket": (b"http://[/a", 403),
+    "an absolute form with an open bracket": (b"http://[/a", 400),
     "an absolute form of a host that is not ours": (b"http://evil.example/a", 403),
     "raw UTF-8": ("/é".encode(), 200),
     "escaped UTF-8": (b"/%C3%A9", 200),
