@@ -1,6 +1,5 @@
 """The way into a commit section, and out of it: names, rows and whoever waits, in one order."""
 
-import errno
 import logging
 import sys
 from collections.abc import Callable
@@ -19,9 +18,6 @@ PATIENCE = 5.0
 """Seconds that a request waits for a tree operation that is in its way."""
 PAUSE_SECONDS = 0.02
 
-_EXCHANGED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
-"""What a name is answered with that somebody has exchanged within the section: no disk fails so."""
-
 
 class Entrance:
     """A context manager around one section, which ``over`` makes of the writer that it is given.
@@ -30,8 +26,7 @@ class Entrance:
     and in the end Fault 503 is raised. ``pause`` waits for some seconds.
 
     Names are durable before it is left. Where it fails after names had been changed, it raises
-    Fault 500 instead of what the storage said: nobody shall think that nothing is done. Where a
-    name was another one by then, it raises Fault 409.
+    Fault 500 instead of what the storage said: nobody shall think that nothing is done.
 
     A class, because every change passes here: generators take several times as long.
     """
@@ -96,9 +91,6 @@ class Entrance:
             raise faults.unsure() from failed
         finally:
             names.close()
-        if self._has_changed and isinstance(error, OSError) and error.errno in _EXCHANGED:
-            log.warning("names were changed beneath the server: %r", error)
-            raise faults.changed_meanwhile() from error
         if self._has_changed and isinstance(error, OSError | Fault):
             log.error("a change may have been made or not: %r", error)
             raise faults.unsure() from error

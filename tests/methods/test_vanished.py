@@ -4,11 +4,9 @@ another resource.
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from davserver.tree import Directory
 from tests.security.inside import LOCKINFO, PATCH, Inside
 
 
@@ -89,28 +87,3 @@ def test_a_lock_ends_with_what_it_was_for(target: str, app: Inside, top: Path) -
     assert app("MKCOL", target).status in (405, 423)
     vanish(top / target[1:])
     assert app("MKCOL", target).status == 201
-
-
-@pytest.mark.parametrize("name", ["DELETE of a file", "DELETE of a tree", "MOVE of a file"])
-def test_what_vanishes_within_the_section_is_a_conflict(
-    name: str, app: Inside, top: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Between the intent and the change of its name."""
-    target = "/c" if name.endswith("tree") else "/f"
-    assert app("PROPPATCH", target, body=PATCH).status == 207
-    for method in ("remove_file", "rename"):
-        real = getattr(Directory, method)
-
-        def vanishes(self: Directory, *given: Any, real: Callable[..., Any] = real) -> None:
-            if (top / target[1:]).exists():
-                vanish(top / target[1:])
-            real(self, *given)
-
-        monkeypatch.setattr(Directory, method, vanishes)
-    method, fields = name.split()[0], ("Destination: /new",) if name.startswith("MOVE") else ()
-    assert app(method, target, *fields).status in (404, 409)
-    monkeypatch.undo()
-    assert app("HEAD", target).status == 404
-    assert not app.state.read().intents()
-    assert app("PUT", "/f", body=b"new").status in (201, 204)
-    assert target == "/c" or not has_properties(app, "/f")
