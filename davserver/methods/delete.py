@@ -141,9 +141,9 @@ class _Removal:
             except Fault as fault:
                 if not begun:
                     raise
-                return [*self._failures, Failure(self._place.path, fault)]
+                return [Failure(self._place.path, fault)]
             except OSError as error:
-                return [*self._failures, Failure(self._place.path, faults.of_system(error))]
+                return [Failure(self._place.path, faults.of_system(error))]
         return self._failures
 
     def _sync(self) -> None:
