@@ -22,6 +22,10 @@ class Body(Protocol):
         OSError for a broken connection.
         """
 
+    @property
+    def left(self) -> int | None:
+        """Bytes that have not been read yet, None where nobody knows."""
+
     def is_too_long(self, limit: int) -> bool:
         """Whether more than ``limit`` bytes are known to be left, or whether the client may never
         send them.
@@ -53,6 +57,8 @@ class SizedBody:
         self._stream = stream
         self._left = length
         self._invite = invite
+        self._ended = False
+        """Whether it has ended before its length."""
 
     def read(self, size: int = -1) -> bytes:
         wanted = self._left if size < 0 else min(size, self._left)
@@ -61,18 +67,21 @@ class SizedBody:
         self._invite.send()
         data: bytes = self._stream.read(wanted)
         self._left -= len(data)
+        self._ended = len(data) < wanted
         return data
 
+    @property
+    def left(self) -> int:
+        return self._left
+
     def is_too_long(self, limit: int) -> bool:
-        return self._left > limit or (self._left > 0 and self._invite.is_awaited)
+        return self._ended or self._left > limit or (self._left > 0 and self._invite.is_awaited)
 
     def drain(self, limit: int) -> bool:
         if self.is_too_long(limit):
             return False
-        while self._left:
-            if not self.read(self._left):
-                return False
-        return True
+        self.read(self._left)
+        return not self._left
 
 
 class ChunkedBody:
@@ -100,13 +109,17 @@ class ChunkedBody:
                 return b""
         wanted = min(self._chunk, 1 << 16 if size < 0 else size)
         data: bytes = self._stream.read(wanted)
-        if not data:
+        if len(data) < wanted:
             raise ValueError("cut off within a chunk")
         self._chunk -= len(data)
         if not self._chunk and self._stream.readline(2) != b"\r\n":
             raise ValueError("no end of a chunk")
         self._broken = False
         return data
+
+    @property
+    def left(self) -> int | None:
+        return 0 if self._ended else None
 
     def is_too_long(self, limit: int) -> bool:
         return self._broken or (not self._ended and self._invite.is_awaited)

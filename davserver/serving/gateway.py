@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from cheroot.wsgi import Gateway_10
 
@@ -23,8 +24,7 @@ class DavGateway(Gateway_10):
         answer: Iterable[bytes] = request.server.wsgi_app(self.get_environ(), self.start_response)
         try:
             for block in answer:
-                if block:
-                    self._send(block)
+                self._send(block)
             request.finish()
             if self._left:
                 request.close_connection = True
@@ -37,6 +37,10 @@ class DavGateway(Gateway_10):
         request = self.req
         head = request.head
         path, _, query = head.target.partition("?")
+        if not path.startswith(("/", "*")):
+            path = "/" + path.split("/", 3)[3] if path.count("/") > 2 else "/"
+        if "%" in path:
+            path = unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
         return {
             **request.conn.environ,
             **head.fields,
@@ -56,11 +60,14 @@ class DavGateway(Gateway_10):
         if self.req.sent_headers and exc_info:
             raise exc_info[1]
         lengths = [value for name, value in headers if name.lower() == "content-length"]
-        self._left = int(lengths[0]) if lengths and self.req.head.method != "HEAD" else None
+        has_body = self.req.head.method != "HEAD" and status[:3] not in ("204", "304")
+        self._left = int(lengths[0]) if lengths and has_body else None
         self.req.begin(status, headers)
         return self._send
 
     def _send(self, block: bytes) -> None:
+        if not block:
+            return
         if self._left is not None:
             if len(block) > self._left:
                 raise ValueError("the answer is longer than announced")

@@ -16,13 +16,14 @@ _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!\"$-~\x80-\xff]+) HTTP/([
 _FORM = re.compile(rb"/.*|[Hh][Tt][Tt][Pp][Ss]?://([^/?]+)(?:[/?].*)?", re.DOTALL)
 # The token that names a field is followed by its colon at once (RFC 9112 section 5.1); a control
 # character in a value is an attempt at something (RFC 9110 section 5.5).
-_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
+_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\x00-\x08\x0a-\x1f\x7f]*)")
 _HOST = re.compile(
     r"(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|(?:[\w.~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?",
     re.ASCII,
 )
 _NEVER = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
 _LENGTH = re.compile(r"[0-9]{1,18}")
+_SPACE = b" \t"
 _ONCE = frozenset({"HTTP_HOST", "CONTENT_LENGTH", "CONTENT_TYPE"})
 """Fields that a request has once."""
 
@@ -66,7 +67,7 @@ def parse(octets: bytes) -> Head:
     expected = fields.get("HTTP_EXPECT", "").lower()
     if expected not in ("", "100-continue"):
         raise Refused("417 Expectation Failed", "The only expectation met here is 100-continue.")
-    options = {one.strip().lower() for one in fields.get("HTTP_CONNECTION", "").split(",")}
+    options = {one.strip(" \t").lower() for one in fields.get("HTTP_CONNECTION", "").split(",")}
     stays = "close" not in options and (minor > 0 or "keep-alive" in options)
     version = "HTTP/1.1" if minor else "HTTP/1.0"
     return Head(method, target, version, fields, length, stays, bool(expected and minor))
@@ -116,11 +117,11 @@ def _fields(lines: list[bytes]) -> dict[str, str]:
         match = _FIELD.fullmatch(line)
         if match is None:
             raise _bad("A header field cannot be understood.")
-        name = _known(match[1])
+        name = _known(match[1]) if len(match[1]) <= _SHORT else _name(match[1])
         # `a_b` would have the environ's name of `a-b`.
         if not name:
             continue
-        value = match[2].rstrip(b" \t").decode("latin-1")
+        value = match[2].strip(_SPACE).decode("latin-1")
         if name in found:
             if name in _ONCE:
                 raise _bad("A header field that says how to read the request is there twice.")
@@ -129,13 +130,17 @@ def _fields(lines: list[bytes]) -> dict[str, str]:
     return found
 
 
-@lru_cache(512)
-def _known(name: bytes) -> str:
+def _name(name: bytes) -> str:
     """The name that a field has in an environ, or empty."""
     text = name.decode().upper().replace("-", "_")
     if b"_" in name:
         return ""
     return text if text in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{text}"
+
+
+_SHORT = 64
+"""Bytes of a name that is worth keeping: a client may send any number of others."""
+_known = lru_cache(512)(_name)
 
 
 def _check_host(fields: dict[str, str], minor: int) -> None:
@@ -152,7 +157,7 @@ def _length(fields: dict[str, str], minor: int) -> int | None:
         if not minor or length is not None:
             # Whoever is in front might count otherwise (RFC 9112 sections 6.1 and 6.3).
             raise _bad("Transfer-Encoding needs HTTP/1.1, and no Content-Length beside it.")
-        codings = [one.strip().lower() for one in coding.split(",")]
+        codings = [one.strip(" \t").lower() for one in coding.split(",")]
         if "chunked" in codings[:-1] or not all(codings):
             raise _bad("The last transfer coding, and no other, has to be chunked.")
         if codings != ["chunked"]:

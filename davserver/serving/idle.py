@@ -35,8 +35,9 @@ class IdleConnections(ConnectionManager):
         self.server = server
         self._serving = False
         self._stopping = threading.Event()
-        self._idle: dict[int, Any] = {}
-        """By descriptor, the one that has been idle for longest first."""
+        self._idle: dict[float, dict[int, Any]] = {}
+        """By their patience and descriptor, the one that has been idle for longest first."""
+        self._mutex = threading.Lock()
         self._ready: deque[Any] = deque()
         self._lacks = False
         self._listener = server.socket.fileno()
@@ -50,7 +51,8 @@ class IdleConnections(ConnectionManager):
         conn.last_used = time.monotonic()
         descriptor = conn.socket.fileno()
         # Known before it can come: whoever takes it out of here has it for itself.
-        self._idle[descriptor] = conn
+        with self._mutex:
+            self._idle.setdefault(conn.patience, {})[descriptor] = conn
         if conn.is_watched:
             self._epoll.modify(descriptor, _ONCE)
         else:
@@ -66,7 +68,7 @@ class IdleConnections(ConnectionManager):
                 return self._ready.popleft()
             found = [descriptor for descriptor, _ in self._epoll.poll()]
             for descriptor in found:
-                conn = self._idle.pop(descriptor, None)
+                conn = self._taken(descriptor)
                 if conn is not None:
                     self._ready.append(conn)
             # Last: a new connection may get the number of one that has just ended.
@@ -81,7 +83,8 @@ class IdleConnections(ConnectionManager):
         super().stop()
 
     def close(self) -> None:
-        for conn in [*self._ready, *self._idle.values()]:
+        idle = [conn for conns in self._idle.values() for conn in conns.values()]
+        for conn in [*self._ready, *idle]:
             conn.close()
 
     def forget(self) -> None:
@@ -113,16 +116,27 @@ class IdleConnections(ConnectionManager):
                 self._epoll.modify(self._listener, select.EPOLLIN)
             now = time.monotonic()
             if now - checked > expiration_interval:
-                self._expire(now - self.server.timeout)
+                self._expire(now)
                 checked = now
 
-    def _expire(self, threshold: float) -> None:
-        for descriptor, conn in list(self._idle.items()):
-            if conn.last_used >= threshold:
-                break
-            if self._idle.pop(descriptor, None) is conn:
-                conn.expire()
+    def _taken(self, descriptor: int) -> Any:
+        with self._mutex:
+            for conns in self._idle.values():
+                if descriptor in conns:
+                    return conns.pop(descriptor)
+        return None
+
+    def _expire(self, now: float) -> None:
+        expired = []
+        with self._mutex:
+            for patience, conns in self._idle.items():
+                for descriptor, conn in list(conns.items()):
+                    if conn.last_used >= now - patience:
+                        break
+                    expired.append(conns.pop(descriptor))
+        for conn in expired:
+            conn.expire()
 
     @property
     def _num_connections(self) -> int:
-        return len(self._idle)
+        return sum(map(len, self._idle.values()))

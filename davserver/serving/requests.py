@@ -36,7 +36,7 @@ class DavRequest(HTTPRequest):
         self._status = ""
         self._headers: list[tuple[str, str]] = []
         self._is_chunked = False
-        invite = Invite(conn.wfile, head.waits)
+        self._invite = invite = Invite(conn.wfile, head.waits)
         self.rfile = (
             ChunkedBody(conn.rfile, invite)
             if head.length is None
@@ -44,8 +44,8 @@ class DavRequest(HTTPRequest):
         )
 
     def respond(self) -> None:
-        """Let the application answer, then read what it has left of the body, if that is little.
-        Raises OSError where the connection is broken.
+        """Let the application answer. What it has left of the body is skipped, if that is little:
+        nobody waits for it here. Raises Broken.
         """
         try:
             self.server.gateway(self).respond()
@@ -54,15 +54,23 @@ class DavRequest(HTTPRequest):
             log.warning("%s was cut short: %r", self.head.method, cause)
             counts.storage_failed(self.head.method, HTTPStatus.INTERNAL_SERVER_ERROR, cause)
             self.close_connection = True
-        self.conn.lingers = True
-        if self.rfile.drain(0 if self.close_connection else DRAIN):
-            self.conn.lingers = False
-        else:
-            self.close_connection = True
+        inbox = self.conn.rfile
+        inbox.is_quiet = True
+        is_read = self.rfile.drain(DRAIN)
+        inbox.is_quiet = False
+        if self.close_connection:
+            self.conn.lingers = not is_read or inbox.has_data()
+        elif not is_read:
+            left = self.rfile.left
+            if left is None or left > DRAIN:
+                self.close_connection = self.conn.lingers = True
+            else:
+                self.conn.skips = left
 
     def begin(self, status: str, headers: list[tuple[str, str]]) -> None:
         """Keep what the head of the answer says, until there is something to send behind it."""
-        if any(c in value for _, value in headers for c in "\r\n\0"):
+        texts = [status, *(text for field in headers for text in field)]
+        if any(c in text for text in texts for c in "\r\n\0"):
             raise ValueError("a line end in a header field")
         self._status, self._headers = status, headers
 
@@ -70,9 +78,12 @@ class DavRequest(HTTPRequest):
         """Send a block of the answer, with the head in front of the first."""
         head = b"" if self.sent_headers else self._answer_head()
         self.sent_headers = True
+        send = self.conn.wfile.write
+        if not self._may_have_a_body:
+            send(head)
+            return
         if self._is_chunked:
             block = b"%x\r\n%b\r\n" % (len(block), block)
-        send = self.conn.socket.sendall
         if head and len(block) <= _TOGETHER:
             send(head + block)
             return
@@ -85,9 +96,9 @@ class DavRequest(HTTPRequest):
         if not self.sent_headers:
             head = self._answer_head(has_body=False)
             self.sent_headers = True
-            self.conn.socket.sendall(head)
+            self.conn.wfile.write(head)
         elif self._is_chunked:
-            self.conn.socket.sendall(b"0\r\n\r\n")
+            self.conn.wfile.write(b"0\r\n\r\n")
 
     @property
     def _may_have_a_body(self) -> bool:
@@ -96,12 +107,14 @@ class DavRequest(HTTPRequest):
 
     def _answer_head(self, *, has_body: bool = True) -> bytes:
         """The head of the answer (RFC 9112 section 6): in chunks where nothing tells its length."""
+        if not self._status:
+            raise ValueError("start_response was not called")
         lines = [f"HTTP/1.1 {self._status}"]
         names = set()
         for name, value in self._headers:
             lines.append(f"{name}: {value}")
             names.add(name.lower())
-        if has_body and "content-length" not in names:
+        if has_body and self._may_have_a_body and "content-length" not in names:
             if self.head.version == "HTTP/1.1":
                 self._is_chunked = True
                 lines.append("Transfer-Encoding: chunked")
@@ -109,18 +122,24 @@ class DavRequest(HTTPRequest):
                 self.close_connection = True
         elif "content-length" not in names and self._may_have_a_body:
             lines.append("Content-Length: 0")
-        if self.rfile.is_too_long(DRAIN):
+        if self.rfile.is_too_long(DRAIN) or not self.server.ready:
             self.close_connection = True
+        # Nothing but this answer is said any more.
+        self._invite.is_awaited = False
         if self.close_connection:
             lines.append("Connection: close")
         elif self.head.version == "HTTP/1.0":
             lines.append("Connection: keep-alive")
-        lines += [f"Server: {self.server.software}", f"Date: {_date(int(time.time()))}", "", ""]
+        if "server" not in names:
+            lines.append(f"Server: {self.server.software}")
+        if "date" not in names:
+            lines.append(f"Date: {_date(int(time.time()))}")
+        lines += ["", ""]
         return "\r\n".join(lines).encode("latin-1")
 
 
 def refuse(conn: Any, refused: Refused) -> None:
-    """Answer what no request could be made of, and let the connection end. Raises OSError."""
+    """Answer what no request could be made of, and let the connection end. Raises Broken."""
     body = f"{refused.sentence}\n".encode()
     head = (
         f"HTTP/1.1 {refused.status}\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -128,7 +147,7 @@ def refuse(conn: Any, refused: Refused) -> None:
         f"Date: {_date(int(time.time()))}\r\n\r\n"
     )
     conn.lingers = True
-    conn.socket.sendall(head.encode("latin-1") + body)
+    conn.wfile.write(head.encode("latin-1") + body)
 
 
 @lru_cache(maxsize=1)

@@ -43,7 +43,6 @@ class DavServer(Server):
         self.gateway = DavGateway
         self.requests = Workers(self, threads)
         self.server_name = "davserver"
-        self.keep_alive_conn_limit = 10_000
         self.shutdown_timeout = 5
 
     def prepare(self) -> None:

@@ -136,6 +136,8 @@ REFUSED: dict[str, tuple[bytes, int]] = {
     "no coding": (lines(b"Transfer-Encoding:"), 400),
     "another coding": (lines(b"Transfer-Encoding: gzip, chunked"), 501),
     "an unknown coding": (lines(b"Transfer-Encoding: xchunked"), 501),
+    "a coding with another kind of space": (lines(b"Transfer-Encoding: chunked\xa0"), 501),
+    "spaces without end": (lines(b"X:" + b" " * 30_000 + b"\x01"), 400),
     "another expectation": (lines(b"Expect: 200-ok"), 417),
     "too many fields": (lines(*[b"X: 1"] * 300), 431),
 }

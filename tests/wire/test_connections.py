@@ -227,6 +227,31 @@ def test_heads_that_are_sent_by_half_hold_nobody_up(own: Served) -> None:
             assert connection.reply().status == 200
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n", 403),
+        (b"bad\r\n\r\n", 400),
+    ],
+)
+def test_what_follows_an_answer_holds_nobody_up(own: Served, sent: bytes, status: int) -> None:
+    """A body that nobody wanted and that does not come, or a connection that is about to end."""
+    with ExitStack() as held:
+        slow = [held.enter_context(Talk(own.port)) for _ in range(100)]
+        for connection in slow:
+            connection.send(sent)
+            assert connection.reply().status == status
+        assert talk.ask(own.port, "GET /").status == 200
+
+
+def test_a_small_body_that_nobody_wanted_is_skipped(own: Served) -> None:
+    with Talk(own.port) as connection:
+        connection.send(talk.request("GET /nothing", "Content-Length: 10") + b"12345")
+        assert connection.reply().status == 404
+        connection.send(b"67890" + talk.request("GET /"))
+        assert connection.reply().status == 200
+
+
 LATE = "from davserver.serving import connections; connections.HEAD_SECONDS = 0.5"
 
 
