@@ -37,9 +37,11 @@ class Noted:
         """
         if key not in self._facts:
             return False
-        now = source.share.tree.find((*source.local, *key[len(source.key) :]))
         then = self._facts[key]
-        if now is None or then is None:
+        if then is None:
+            return True
+        now = source.share.tree.find((*source.local, *key[len(source.key) :]))
+        if now is None:
             return True
         if resources.is_collection(now):
             return resources.is_same(then, now)

@@ -98,10 +98,7 @@ def _request_line(line: bytes) -> tuple[str, str, str, int]:
     if major != b"1":
         raise Refused("505 HTTP Version Not Supported", "This server speaks HTTP/1.1.")
     authority = b""
-    if target == b"*":
-        if method != b"OPTIONS":
-            raise _bad("Only OPTIONS has the target *.")
-    else:
+    if target != b"*":
         form = _FORM.fullmatch(target)
         if form is None:
             raise _bad("The request target is no path of this server.")
