@@ -22,6 +22,7 @@ def run(settings: Settings) -> int:
     # What Python makes of a standard input that is closed.
     if sys.stdin is None:
         raise ConfigError("The standard input is closed: nothing is imported.")
+    # A stream of text that Python has made for a process is one that can be reconfigured.
     sys.stdin.reconfigure(encoding="utf-8", errors="strict")  # type: ignore[union-attr]
     rows = _read(sys.stdin)
     with opening.opened(settings) as (shares, state):

@@ -69,9 +69,6 @@ class DavRequest(HTTPRequest):
 
     def begin(self, status: str, headers: list[tuple[str, str]]) -> None:
         """Keep what the head of the answer says, until there is something to send behind it."""
-        texts = [status, *(text for field in headers for text in field)]
-        if any(c in text for text in texts for c in "\r\n\0"):
-            raise ValueError("a line end in a header field")
         self._status, self._headers = status, headers
 
     def write(self, block: bytes) -> None:
@@ -135,7 +132,11 @@ class DavRequest(HTTPRequest):
         if "date" not in names:
             lines.append(f"Date: {_date(int(time.time()))}")
         lines += ["", ""]
-        return "\r\n".join(lines).encode("latin-1")
+        head = "\r\n".join(lines)
+        ends = len(lines) - 1
+        if head.count("\r") != ends or head.count("\n") != ends or "\0" in head:
+            raise ValueError("a line end in a header field")
+        return head.encode("latin-1")
 
 
 def refuse(conn: Any, refused: Refused) -> None:

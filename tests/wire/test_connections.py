@@ -280,6 +280,23 @@ def test_a_head_that_stops_is_told_so(tmp_path: Path) -> None:
         assert silent.is_ended()
 
 
+INJECTED = """
+from davserver.protocol import mediatypes
+mediatypes.of = lambda name: "text/plain\\r\\nX-Injected: yes"
+"""
+
+
+def test_no_field_of_an_answer_makes_another(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "f").write_bytes(b"f")
+    with Altered(root, state=tmp_path / "state.db", change=INJECTED) as server:
+        answer = talk.ask(server.port, "GET /f")
+        assert answer.status == 500
+        assert "x-injected" not in answer.headers
+        assert talk.ask(server.port, "PROPFIND /", "Depth: 0").status == 207
+
+
 UNREADABLE = """
 import os
 from davserver.tree import Opened
