@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from davserver import app, opening
@@ -15,7 +15,7 @@ from davserver.middleware import Corridor
 from davserver.options import PASSWORD
 from davserver.protocol import paths
 from davserver.protocol.faults import Fault
-from davserver.serving import DavServer, block_signals
+from davserver.serving import DavServer, bind, block_signals
 from davserver.shares import Shares
 from davserver.upkeep import Upkeep
 
@@ -33,22 +33,19 @@ def run(settings: Settings) -> int:
         shares, state = held.enter_context(opening.opened(settings))
         accounts, password = _accounts(settings)
         hosts = frozenset(name.lower() for name in settings.allowed_hosts)
-        server = DavServer(
-            app.build(Corridor(shares, accounts, hosts)),
-            settings.host,
-            settings.port,
-            settings.threads,
-        )
-        for share in shares.all.values():
-            share.tree.step_aside = server.step_aside
-        block_signals()
         try:
-            server.prepare()
+            listener = held.enter_context(closing(bind(settings.host, settings.port)))
         except (OSError, UnicodeError) as error:
             raise ConfigError(
                 f"{settings.host}:{settings.port}: cannot listen there: {_reason(error)}. "
                 "Is another server running? --port 0 finds a free port."
             ) from error
+        corridor = Corridor(shares, accounts, hosts)
+        server = DavServer(app.build(corridor), [listener], settings.threads)
+        for share in shares.all.values():
+            share.tree.step_aside = server.step_aside
+        block_signals()
+        server.prepare()
         _survey(settings, state.file)
         _recover(shares)
         upkeep = Upkeep(shares)
@@ -56,7 +53,7 @@ def run(settings: Settings) -> int:
             upkeep.start()
             # It serves even where nobody reads what it says.
             with suppress(OSError, ValueError):
-                print(greeting(settings, server.url, state.file, password), flush=True)
+                print(greeting(settings, listener.url, state.file, password), flush=True)
             _keep()
             stopped = server.run()
         finally:
@@ -136,8 +133,4 @@ def _accounts(settings: Settings) -> tuple[Accounts, str | None]:
 
 
 def _reason(error: Exception) -> str:
-    """cheroot wraps the reason into a sentence of its own."""
-    if not isinstance(error, OSError):
-        return "this is no host name"
-    cause = error.__context__ if isinstance(error.__context__, OSError) else error
-    return cause.strerror or str(error)
+    return (error.strerror or str(error)) if isinstance(error, OSError) else "this is no host name"

@@ -6,6 +6,7 @@ connection gently instead of reading gigabytes, and stopping never hangs on a cl
 read.
 """
 
+from davserver.serving.listeners import Listener, bind
 from davserver.serving.server import DavServer, block_signals
 
-__all__ = ["DavServer", "block_signals"]
+__all__ = ["DavServer", "Listener", "bind", "block_signals"]

@@ -10,6 +10,8 @@ from typing import Any
 
 from cheroot.connections import ConnectionManager
 
+from davserver.serving.listeners import Listener
+
 LACKING_SECONDS = 0.05
 """How long the listening socket is left alone when no descriptor is left."""
 
@@ -40,10 +42,11 @@ class IdleConnections(ConnectionManager):
         self._mutex = threading.Lock()
         self._ready: deque[Any] = deque()
         self._lacks = False
-        self._listener = server.socket.fileno()
+        self._listeners = {one.socket.fileno(): one for one in server.listeners}
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self._epoll = select.epoll()
-        self._epoll.register(self._listener, select.EPOLLIN)
+        for descriptor in self._listeners:
+            self._epoll.register(descriptor, select.EPOLLIN)
         self._epoll.register(self._wake, select.EPOLLIN)
 
     def put(self, conn: Any) -> None:
@@ -72,8 +75,9 @@ class IdleConnections(ConnectionManager):
                 if conn is not None:
                     self._ready.append(conn)
             # Last: a new connection may get the number of one that has just ended.
-            if self._listener in found:
-                self._accept()
+            for descriptor in found:
+                if listener := self._listeners.get(descriptor):
+                    self._accept(listener)
         return None
 
     def stop(self) -> None:
@@ -94,26 +98,30 @@ class IdleConnections(ConnectionManager):
         self._epoll.close()
         os.close(self._wake)
 
-    def _accept(self) -> None:
+    def _accept(self, listener: Listener) -> None:
         """Take a new connection. Without a descriptor for it, it waits until others have ended."""
         try:
-            conn = self._from_server_socket(self.server.socket)
+            conn = self._from_server_socket(listener.socket)
         except OSError as error:
             if not self._lacks:
                 log.error("new connections have to wait: %r", error)
             self._lacks = True
-            self._epoll.modify(self._listener, 0)
+            self._listen(0)
             return
         self._lacks = False
         if conn is not None:
             self.put(conn)
+
+    def _listen(self, events: int) -> None:
+        for descriptor in self._listeners:
+            self._epoll.modify(descriptor, events)
 
     def _run(self, expiration_interval: float) -> None:
         checked = time.monotonic()
         while not self._stopping.is_set():
             self.server.requests.look(LACKING_SECONDS if self._lacks else expiration_interval)
             if self._lacks:
-                self._epoll.modify(self._listener, select.EPOLLIN)
+                self._listen(select.EPOLLIN)
             now = time.monotonic()
             if now - checked > expiration_interval:
                 self._expire(now)

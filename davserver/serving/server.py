@@ -3,6 +3,8 @@
 import logging
 import signal
 import threading
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from cheroot.wsgi import Server
@@ -11,6 +13,7 @@ from davserver import __version__
 from davserver.serving.connections import DavConnection
 from davserver.serving.gateway import DavGateway
 from davserver.serving.idle import IdleConnections
+from davserver.serving.listeners import Listener
 from davserver.serving.workers import Workers
 from davserver.wsgi import App
 
@@ -28,30 +31,32 @@ def block_signals() -> None:
 
 
 class DavServer(Server):
-    """Serves a WSGI application at ``host`` and ``port``; port 0 lets the system choose.
+    """Serves a WSGI application at ``listeners``, which stay open when it ends.
 
-    `prepare` binds, and raises OSError where it cannot; `serve` runs until `stop`.
+    `prepare` is called once, in the process that serves; `serve` runs until `stop`.
     """
 
     ConnectionClass = DavConnection
     version = f"davserver/{__version__}"
 
-    def __init__(self, app: App, host: str, port: int, threads: int) -> None:
-        super().__init__(
-            (host, port), app, numthreads=threads, request_queue_size=1024, timeout=IDLE_SECONDS
-        )
+    def __init__(self, app: App, listeners: Sequence[Listener], threads: int) -> None:
+        address = listeners[0].socket.getsockname()
+        super().__init__(address, app, numthreads=threads, timeout=IDLE_SECONDS)
+        self.listeners = tuple(listeners)
         self.gateway = DavGateway
         self.requests = Workers(self, threads)
         self.server_name = "davserver"
+        self.software = self.version
         self.shutdown_timeout = 5
 
+    # Instead of cheroot's, which binds.
     def prepare(self) -> None:
-        """Bind and listen. Raises OSError."""
-        super().prepare()
-        # Whoever is called to accept and comes too late must not wait for the next client.
-        self.socket.setblocking(False)
-        # Those of cheroot know no more than the listening socket yet.
+        """Begin to accept connections, which wait until `serve` serves them."""
+        self._interrupt = None
+        self.socket = None
         self._connections = IdleConnections(self)
+        self.ready = True
+        self._start_time = time.time()
 
     def serve(self) -> None:
         """Serve until `stop` is called."""
@@ -103,12 +108,6 @@ class DavServer(Server):
         self.stop()
         thread.join()
         return is_serving
-
-    @property
-    def url(self) -> str:
-        """The base URL that it listens at, known after `prepare`."""
-        host, port = self.bind_addr[:2]
-        return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """cheroot's own messages, in our log."""

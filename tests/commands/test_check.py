@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from davserver import __version__, cli, commands, config, options
-from davserver.serving import DavServer
+from davserver.commands import serve
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
@@ -15,11 +15,10 @@ REPOSITORY = Path(__file__).parent.parent.parent
 def no_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing here may open one."""
 
-    def prepare(self: DavServer) -> None:
-        del self
-        pytest.fail("a socket was opened")
+    def bind(host: str, port: int) -> None:
+        pytest.fail(f"a socket was opened at {host}:{port}")
 
-    monkeypatch.setattr(DavServer, "prepare", prepare)
+    monkeypatch.setattr(serve, "bind", bind)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
-from davserver.serving import DavServer
+from davserver.serving import DavServer, bind
 from davserver.wsgi import App, Environ, StartResponse
 from tests.scripts.language import octets
 
@@ -171,9 +171,10 @@ class Listening:
 
     def __init__(self) -> None:
         self.app: App
-        self._server = DavServer(self._call, "127.0.0.1", 0, 2)
+        self._listener = bind("127.0.0.1", 0)
+        self._server = DavServer(self._call, [self._listener], 2)
         self._server.prepare()
-        self.port: int = self._server.bind_addr[1]
+        self.port = self._listener.port
 
     def _call(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         return self.app(environ, start_response)
@@ -189,6 +190,7 @@ class Listening:
         finally:
             listening._server.stop()
             thread.join()
+            listening._listener.close()
 
 
 def _framed(sent: Sent) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from davserver.serving import DavServer, workers
+from davserver.serving import DavServer, bind, workers
 from davserver.wsgi import Environ, StartResponse
 from tests.running import Running
 from tests.wire import talk
@@ -29,9 +29,10 @@ class Serving:
         self.threads: list[int] = []
         self.go = threading.Event()
         self.before: Callable[[], object] = lambda: None
-        self.server = DavServer(self._answer, "127.0.0.1", 0, threads)
+        self.listener = bind("127.0.0.1", 0)
+        self.server = DavServer(self._answer, [self.listener], threads)
         self.server.prepare()
-        self.port: int = self.server.bind_addr[1]
+        self.port = self.listener.port
 
     def _answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         self.threads.append(threading.get_ident())
@@ -63,6 +64,7 @@ def serving(threads: int = 4) -> Iterator[Serving]:
         found.go.set()
         found.server.stop()
         thread.join()
+        found.listener.close()
 
 
 def test_quick_requests_are_served_by_one_worker() -> None:
