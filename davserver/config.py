@@ -52,6 +52,10 @@ class Settings:
     infinite_depth: bool
     lock_timeout: int
     threads: int
+    slow_uploads: int
+    slowest_upload: int
+    upload_grace: int
+    connections: int
     verbose: bool
     sources: Mapping[str, str]
     file: str = ""
@@ -266,7 +270,15 @@ _PARSERS: dict[str, Any] = {
     "list": lambda text: tuple(name.strip() for name in text.split(",") if name.strip()),
     "mode": _mode,
 }
-_LEAST = {"port": (0, 65_535), "lock_timeout": (1, 31_536_000), "threads": (1, 1_000)}
+_LEAST = {
+    "port": (0, 65_535),
+    "lock_timeout": (1, 31_536_000),
+    "threads": (1, 1_000),
+    "slow_uploads": (1, 10_000),
+    "slowest_upload": (0, 1_000_000_000),
+    "upload_grace": (1, 86_400),
+    "connections": (1, 1_000_000),
+}
 
 
 def _check(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from davserver.middleware import Corridor
 from davserver.options import PASSWORD
 from davserver.protocol import paths
 from davserver.protocol.faults import Fault
-from davserver.serving import DavServer, bind, block_signals
+from davserver.serving import DavServer, Floor, bind, block_signals
 from davserver.shares import Shares
 from davserver.upkeep import Upkeep
 
@@ -41,7 +41,14 @@ def run(settings: Settings) -> int:
                 "Is another server running? --port 0 finds a free port."
             ) from error
         corridor = Corridor(shares, accounts, hosts)
-        server = DavServer(app.build(corridor), [listener], settings.threads)
+        server = DavServer(
+            app.build(corridor),
+            [listener],
+            settings.threads,
+            places=settings.slow_uploads,
+            floor=Floor(settings.slowest_upload, settings.upload_grace),
+            connections=settings.connections,
+        )
         for share in shares.all.values():
             share.tree.step_aside = server.step_aside
         block_signals()

@@ -7,6 +7,7 @@ read.
 """
 
 from davserver.serving.listeners import Listener, bind
+from davserver.serving.pace import Floor
 from davserver.serving.server import DavServer, block_signals
 
-__all__ = ["DavServer", "Listener", "bind", "block_signals"]
+__all__ = ["DavServer", "Floor", "Listener", "bind", "block_signals"]
