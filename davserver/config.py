@@ -50,6 +50,7 @@ class Settings:
     file_mode: int | None
     dir_mode: int | None
     infinite_depth: bool
+    gzip: bool
     lock_timeout: int
     threads: int
     verbose: bool

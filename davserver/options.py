@@ -136,6 +136,13 @@ OPTIONS: tuple[Option, ...] = (
         "Answer PROPFIND with Depth: infinity.",
     ),
     Option(
+        "gzip",
+        "bool",
+        True,
+        "code listings for clients that take gzip (on)",
+        "Send listings and other XML gzip-coded to clients that take it. Files are never coded.",
+    ),
+    Option(
         "lock_timeout",
         "int",
         86_400,

@@ -29,6 +29,7 @@ VALUES: dict[str, tuple[tuple[str, str, object], tuple[str, str, object]]] = {
     "file_mode": (("0640", '"0640"', 0o640), ("600", '"600"', 0o600)),
     "dir_mode": (("2770", '"2770"', 0o2770), ("0755", '"0755"', 0o755)),
     "infinite_depth": (("false", "false", False), ("true", "true", True)),
+    "gzip": (("no", "false", False), ("yes", "true", True)),
     "lock_timeout": (("60", "60", 60), ("1", "1", 1)),
     "threads": (("1", "1", 1), ("1000", "1000", 1000)),
     "verbose": (("TRUE", "true", True), ("FALSE", "false", False)),

@@ -34,7 +34,7 @@ def run(settings: Settings) -> int:
         accounts, password = _accounts(settings)
         hosts = frozenset(name.lower() for name in settings.allowed_hosts)
         server = DavServer(
-            app.build(Corridor(shares, accounts, hosts)),
+            app.build(Corridor(shares, accounts, hosts, settings.gzip)),
             settings.host,
             settings.port,
             settings.threads,
