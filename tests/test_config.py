@@ -23,6 +23,8 @@ VALUES: dict[str, tuple[tuple[str, str, object], tuple[str, str, object]]] = {
     "durability": (("rename", '"rename"', "rename"), ("sync", '"sync"', "sync")),
     "user": (("me", '"me"', "me"), ("you", '"you"', "you")),
     "allowed_hosts": (("a, b", '["a", "b"]', ("a", "b")), ("", "[]", ())),
+    "cert": (("/c/a.pem", '"/c/a.pem"', "/c/a.pem"), ("/c/b.pem", '"/c/b.pem"', "/c/b.pem")),
+    "key": (("/c/a.key", '"/c/a.key"', "/c/a.key"), ("/c/b.key", '"/c/b.key"', "/c/b.key")),
     "behind_tls_proxy": (("1", "true", True), ("0", "false", False)),
     "insecure_http": (("true", "true", True), ("false", "false", False)),
     "follow_symlinks": (("yes", "true", True), ("off", "false", False)),

@@ -6,10 +6,12 @@ import os
 import sys
 import time
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from davserver import app, opening
 from davserver.accounts import Account, Accounts, new_password
+from davserver.commands import encryption
 from davserver.config import ConfigError, Settings, shown
 from davserver.middleware import Corridor
 from davserver.options import PASSWORD
@@ -29,6 +31,9 @@ def run(settings: Settings) -> int:
         level=logging.INFO if settings.verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
+    tls = encryption.of(settings)
+    if tls is not None and (warning := tls.pair.warning(datetime.now(UTC))):
+        log.warning("%s: %s", shown(settings.cert), warning)
     with ExitStack() as held:
         shares, state = held.enter_context(opening.opened(settings))
         accounts, password = _accounts(settings)
@@ -38,6 +43,7 @@ def run(settings: Settings) -> int:
             settings.host,
             settings.port,
             settings.threads,
+            tls,
         )
         for share in shares.all.values():
             share.tree.step_aside = server.step_aside
@@ -121,7 +127,7 @@ def _mount_command(url: str) -> str:
     if sys.platform == "darwin":
         return f"mkdir -p ~/dav && mount_webdav -i {url} ~/dav"
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-        return f"gio mount {url.replace('http://', 'dav://', 1)}"
+        return f"gio mount {url.replace('http', 'dav', 1)}"
     return f"sudo mount -t davfs {url} /mnt"
 
 

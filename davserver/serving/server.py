@@ -11,6 +11,7 @@ from davserver import __version__
 from davserver.serving.connections import DavConnection
 from davserver.serving.gateway import DavGateway
 from davserver.serving.idle import IdleConnections
+from davserver.serving.tls import Tls
 from davserver.serving.workers import Workers
 from davserver.wsgi import App
 
@@ -30,17 +31,22 @@ def block_signals() -> None:
 class DavServer(Server):
     """Serves a WSGI application at ``host`` and ``port``; port 0 lets the system choose.
 
+    With ``tls`` it is reached by https alone.
+
     `prepare` binds, and raises OSError where it cannot; `serve` runs until `stop`.
     """
 
     ConnectionClass = DavConnection
     version = f"davserver/{__version__}"
 
-    def __init__(self, app: App, host: str, port: int, threads: int) -> None:
+    def __init__(
+        self, app: App, host: str, port: int, threads: int, tls: Tls | None = None
+    ) -> None:
         super().__init__(
             (host, port), app, numthreads=threads, request_queue_size=1024, timeout=IDLE_SECONDS
         )
         self.gateway = DavGateway
+        self.tls = tls
         self.requests = Workers(self, threads)
         self.server_name = "davserver"
         self.shutdown_timeout = 5
@@ -108,7 +114,8 @@ class DavServer(Server):
     def url(self) -> str:
         """The base URL that it listens at, known after `prepare`."""
         host, port = self.bind_addr[:2]
-        return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+        scheme = "https" if self.tls else "http"
+        return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """cheroot's own messages, in our log."""
