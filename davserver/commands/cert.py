@@ -1,8 +1,8 @@
 """`davserver cert`: makes a certificate for a server in a local network, and its key."""
 
+import errno
 import os
 import re
-import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ def run(output: str | None = None, name: Sequence[str] | None = None) -> int:
             wanted.append(making.name(text))
         except ValueError as error:
             raise ConfigError(f"--name: {text!r} is neither a host name nor an address.") from error
-    for text in own_names(socket.gethostname(), addresses.own()):
+    for text in own_names(os.uname().nodename, addresses.own()):
         with suppress(ValueError):
             wanted.append(making.name(text))
     made = making.make(list(dict.fromkeys(wanted)), datetime.now(UTC))
@@ -59,7 +59,7 @@ def _write(folder: Path, contents: dict[str, bytes]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for path in (folder / file for file in contents):
             if os.path.lexists(path):
-                raise FileExistsError
+                raise FileExistsError(errno.EEXIST, "", path)
         for file, content in contents.items():
             path = folder / file
             opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -70,12 +70,12 @@ def _write(folder: Path, contents: dict[str, bytes]) -> None:
     except OSError as error:
         for one in made:
             one.unlink(missing_ok=True)
+        where = shown(error.filename or folder)
         if isinstance(error, FileExistsError):
             raise ConfigError(
-                f"{shown(path)}: is there already, and stays as it is: name another folder with "
+                f"{where}: is there already, and stays as it is: name another folder with "
                 "--output, or move it away."
             ) from error
-        where = shown(error.filename or folder)
         raise ConfigError(f"{where}: cannot be made: {error.strerror}.") from error
 
 
