@@ -1,5 +1,6 @@
 """A certificate and its key are read, and what is wrong with them is said in one sentence."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -62,3 +63,10 @@ def test_a_certificate_that_does_not_hold_is_warned_of(tmp_path: Path) -> None:
     assert pair.warning(datetime.now(UTC)) == ""
     assert "has expired on" in pair.warning(pair.ends + timedelta(seconds=1))
     assert "not yet" in pair.warning(pair.begins - timedelta(seconds=1))
+
+
+def test_who_needs_no_certificate_does_not_load_the_library() -> None:
+    look = "import sys, davserver.cli; sys.exit('cryptography' in sys.modules)"
+    assert run([sys.executable, "-c", look]).returncode == 0
+    control = f"import davserver.certificates.reading; {look}"
+    assert run([sys.executable, "-c", control]).returncode == 1
