@@ -6,10 +6,12 @@ import os
 import sys
 import time
 from contextlib import ExitStack, closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from davserver import app, opening
 from davserver.accounts import Account, Accounts, new_password
+from davserver.commands import encryption
 from davserver.config import ConfigError, Settings, shown
 from davserver.middleware import Corridor
 from davserver.options import PASSWORD
@@ -29,6 +31,9 @@ def run(settings: Settings) -> int:
         level=logging.INFO if settings.verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
+    tls = encryption.of(settings)
+    if tls is not None and (warning := tls.pair.warning(datetime.now(UTC))):
+        log.warning("%s: %s", shown(settings.cert), warning)
     with ExitStack() as held:
         shares, state = held.enter_context(opening.opened(settings))
         accounts, password = _accounts(settings)
@@ -40,11 +45,13 @@ def run(settings: Settings) -> int:
                 f"{settings.host}:{settings.port}: cannot listen there: {_reason(error)}. "
                 "Is another server running? --port 0 finds a free port."
             ) from error
-        corridor = Corridor(shares, accounts, hosts)
+        url = listener.url if tls is None else listener.url.replace("http:", "https:", 1)
+        corridor = Corridor(shares, accounts, hosts, settings.gzip)
         server = DavServer(
             app.build(corridor),
             [listener],
             settings.threads,
+            tls,
             places=settings.slow_uploads,
             floor=Floor(settings.slowest_upload, settings.upload_grace),
             connections=settings.connections,
@@ -60,7 +67,7 @@ def run(settings: Settings) -> int:
             upkeep.start()
             # It serves even where nobody reads what it says.
             with suppress(OSError, ValueError):
-                print(greeting(settings, listener.url, state.file, password), flush=True)
+                print(greeting(settings, url, state.file, password), flush=True)
             _keep()
             stopped = server.run()
         finally:
@@ -125,7 +132,7 @@ def _mount_command(url: str) -> str:
     if sys.platform == "darwin":
         return f"mkdir -p ~/dav && mount_webdav -i {url} ~/dav"
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-        return f"gio mount {url.replace('http://', 'dav://', 1)}"
+        return f"gio mount {url.replace('http', 'dav', 1)}"
     return f"sudo mount -t davfs {url} /mnt"
 
 

@@ -15,11 +15,14 @@ CORRIDOR = "davserver"
 
 @dataclass(frozen=True, slots=True)
 class Corridor:
-    """What the middleware shares. ``allowed_hosts`` are names in lower case, without ports."""
+    """What the middleware shares. ``allowed_hosts`` are names in lower case, without ports;
+    ``gzip`` lets answers be coded.
+    """
 
     shares: Shares
     accounts: Accounts
     allowed_hosts: frozenset[str] = frozenset()
+    gzip: bool = True
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Corridor":
         """WsgiDAV copies its configuration; this is not a part of it to be copied."""
