@@ -84,14 +84,13 @@ class DavRequest(HTTPRequest):
         inbox.is_quiet = True
         is_read = self.rfile.drain(DRAIN)
         inbox.is_quiet = False
-        if self.close_connection:
-            self.conn.lingers = not is_read or inbox.has_data()
-        elif not is_read:
+        if not is_read and not self.close_connection:
             left = self.rfile.left
             if left is None or left > DRAIN:
-                self.close_connection = self.conn.lingers = True
+                self.close_connection = True
             else:
                 self.conn.skips = left
+        self.conn.lingers = self.close_connection
 
     def begin(self, status: str, headers: list[tuple[str, str]]) -> None:
         """Keep what the head of the answer says, until there is something to send behind it."""
