@@ -38,6 +38,12 @@ VALUES: dict[str, tuple[tuple[str, str, object], tuple[str, str, object]]] = {
     "slowest_upload": (("0", "0", 0), ("4096", "4096", 4096)),
     "upload_grace": (("1", "1", 1), ("60", "60", 60)),
     "connections": (("1", "1", 1), ("1000000", "1000000", 1_000_000)),
+    "access_log": (("/v/a.log", '"/v/a.log"', "/v/a.log"), ("-", '"-"', "-")),
+    "access_log_format": (("json", '"json"', "json"), ("common", '"common"', "common")),
+    "status": (("/s", '"/s"', "/s"), ("[::1]:0", '"[::1]:0"', "[::1]:0")),
+    "healthz": (("no", "false", False), ("yes", "true", True)),
+    "readyz": (("no", "false", False), ("yes", "true", True)),
+    "metrics": (("no", "false", False), ("yes", "true", True)),
     "verbose": (("TRUE", "true", True), ("FALSE", "false", False)),
 }
 

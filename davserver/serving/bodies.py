@@ -32,6 +32,10 @@ class Body(Protocol):
     def left(self) -> int | None:
         """Bytes that have not been read yet, None where nobody knows."""
 
+    @property
+    def received(self) -> int:
+        """Bytes that have been read."""
+
     def is_too_long(self, limit: int) -> bool:
         """Whether more than ``limit`` bytes are known to be left, or whether the client may never
         send them.
@@ -61,7 +65,7 @@ class SizedBody:
 
     def __init__(self, stream: Any, length: int, invite: Invite) -> None:
         self._stream = stream
-        self._left = length
+        self._length = self._left = length
         self._invite = invite
         self._ended = False
         """Whether it has ended before its length, or nobody waits for its end."""
@@ -91,6 +95,10 @@ class SizedBody:
     def left(self) -> int:
         return self._left
 
+    @property
+    def received(self) -> int:
+        return self._length - self._left
+
     def is_too_long(self, limit: int) -> bool:
         return self._ended or self._left > limit or (self._left > 0 and self._invite.is_awaited)
 
@@ -107,6 +115,7 @@ class ChunkedBody:
     def __init__(self, stream: Any, invite: Invite) -> None:
         self._stream = stream
         self._invite = invite
+        self.received = 0
         self._chunk = 0
         self._ended = False
         self._broken = False
@@ -129,6 +138,7 @@ class ChunkedBody:
         if len(data) < wanted:
             raise ValueError("cut off within a chunk")
         self._chunk -= len(data)
+        self.received += len(data)
         if not self._chunk and self._stream.readline(2) != b"\r\n":
             raise ValueError("no end of a chunk")
         self._broken = False
