@@ -28,9 +28,9 @@ _MODE = 0o640
 _LONGEST_TARGET, _LONGEST_FIELD, _LONGEST_WORD = 2_000, 600, 100
 """Characters of parts of a line: all together are less than what a pipe takes in one piece."""
 _ESCAPED = 6
-"""The most characters that one of them becomes."""
+"""The most that one of them becomes."""
 _UNSAFE = re.compile(r'[^ -~]|["\\]')
-_UNSAFE_USER = re.compile(r'[^!-~]|["\\]')
+_UNSAFE_WORD = re.compile(r'[^!-~]|["\\]')
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 # Behind a scheme or two slashes; a path that begins with one has none.
 _USERINFO = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]*:[/\\]*|[/\\]{2,})?)(?![/\\])[^/\\]*@")
@@ -126,27 +126,43 @@ def public(target: str) -> str:
     """A target or Referer without what may be secret: its query, of which a `?` stays, its
     fragment, and a user's name and password.
     """
-    path, mark, _ = target.partition("#")[0].partition("?")
-    if "@" in path:
-        path = _USERINFO.sub(r"\1", path)
-    return path + mark
+    if "?" in target or "#" in target:
+        path, mark, _ = target.partition("#")[0].partition("?")
+        target = path + mark
+    return _USERINFO.sub(r"\1", target) if "@" in target else target
 
 
 def _combined(entry: Entry, began: float) -> str:
-    referer = _escaped(public(entry.referer) or "-", _LONGEST_FIELD)
-    return f'{_common(entry, began)} "{referer}" "{_escaped(entry.agent or "-", _LONGEST_FIELD)}"'
+    referer, agent = public(entry.referer) or "-", entry.agent or "-"
+    if not _is_plain(referer + agent):
+        referer, agent = _escaped(referer, _LONGEST_FIELD), _escaped(agent, _LONGEST_FIELD)
+    return f'{_common(entry, began)} "{referer}" "{agent}"'
 
 
 def _common(entry: Entry, began: float) -> str:
     """See LogFormat in the documentation of Apache httpd. Here no user has a blank in the name."""
-    remote = _escaped(entry.remote or "-", _LONGEST_WORD, _UNSAFE_USER)
-    user = _escaped(entry.user or "-", _LONGEST_WORD, _UNSAFE_USER)
-    method = _escaped(entry.method, _LONGEST_WORD)
-    target = _escaped(public(entry.target), _LONGEST_TARGET)
-    protocol = _escaped(entry.protocol, _LONGEST_WORD)
+    remote, user, method, target, protocol, *_ = entry
+    remote, user, target = remote or "-", user or "-", public(target)
+    if " " in user or not _is_plain(f"{remote}{user}{method}{target}{protocol}"):
+        remote = _escaped(remote, _LONGEST_WORD, _UNSAFE_WORD)
+        user = _escaped(user, _LONGEST_WORD, _UNSAFE_WORD)
+        method = _escaped(method, _LONGEST_WORD, _UNSAFE_WORD)
+        target = _escaped(target, _LONGEST_TARGET, _UNSAFE_WORD)
+        protocol = _escaped(protocol, _LONGEST_WORD, _UNSAFE_WORD)
     return (
         f'{remote} - {user} [{_local(int(began))}] "{method} {target} {protocol}"'
         f" {entry.status} {entry.sent or '-'}"
+    )
+
+
+def _is_plain(text: str) -> bool:
+    """Whether nothing of it needs to be escaped or cut: most lines are of this kind."""
+    return (
+        text.isascii()
+        and text.isprintable()
+        and '"' not in text
+        and "\\" not in text
+        and len(text) <= _LONGEST_FIELD
     )
 
 
@@ -177,8 +193,6 @@ FORMS: dict[str, Callable[[Entry, float], str]] = {
 
 def _escaped(text: str, most: int, unsafe: re.Pattern[str] = _UNSAFE) -> str:
     """In the way of Apache: no quote, no line end, no byte beyond ASCII."""
-    if len(text) <= most and not unsafe.search(text):
-        return text
     escaped = unsafe.sub(_escape, text)
     if len(escaped) > most:
         return unsafe.sub(_escape, text[: most // _ESCAPED]) + "..."
