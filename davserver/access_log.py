@@ -104,7 +104,8 @@ class AccessLog:
             self._is_torn = False
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
 
 
 def _standard_error() -> int:
