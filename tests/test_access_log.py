@@ -80,7 +80,7 @@ def test_what_nobody_knows_is_a_dash_or_null() -> None:
 def test_nothing_forges_a_line() -> None:
     evil = 'x" 200 1\n127.0.0.1 - root [\\"\r\t\x00\x7f\xe9'
     for name in ("remote", "user", "method", "target", "protocol", "referer", "agent"):
-        entry = PLAIN._replace(**{name: evil})
+        entry = Entry(**{**PLAIN._asdict(), name: evil})
         for form, expected in LINES.items():
             assert expected.fullmatch(line(form, entry)), line(form, entry)
         found = json.loads(line("json", entry))
