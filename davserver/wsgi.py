@@ -21,6 +21,18 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
+Finished = Callable[[int, float | None], None]
+"""Called when an answer is over, sent whole or broken off: with the bytes of its body that were
+sent and the seconds since the request was dispatched, if they are known. Raises nothing.
+"""
+FINISHED = "davserver.finished"
+"""The key of an environ under which our server gives an empty list, and calls each `Finished` that
+is in it in the end. So an answer need not be wrapped to learn of its end, which would hide from
+the server what kind of body it is.
+"""
+IS_STATUS = "davserver.is_status"
+"""The key of an environ that is true on connections of an address for the status alone."""
+
 BLOCK = 1 << 18
 """Bytes of a request body that are asked for at a time."""
 BUFFER = 1 << 19
@@ -28,10 +40,6 @@ BUFFER = 1 << 19
 
 SENDS_FILES = "davserver.sends_files"
 """The key of an environ whose server can send a `Stretch` among the blocks of an answer."""
-FINISHED = "davserver.finished"
-"""The key of a list of what is called when an answer is over, whole or not: with the bytes that
-were written, the head included, and the seconds that it took.
-"""
 GZIP = "davserver.gzip"
 """Where an environ says whether answers may be gzip-coded."""
 

@@ -9,11 +9,12 @@ from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from davserver import app, opening
+from davserver import app, config, opening
+from davserver.access_log import AccessLog
 from davserver.accounts import Account, Accounts, new_password
 from davserver.commands import encryption
 from davserver.config import ConfigError, Settings, shown
-from davserver.middleware import Corridor
+from davserver.middleware import HEALTHZ, METRICS, READYZ, Corridor
 from davserver.options import PASSWORD
 from davserver.protocol import paths
 from davserver.protocol.faults import Fault
@@ -37,7 +38,9 @@ def run(settings: Settings) -> int:
     with ExitStack() as held:
         shares, state = held.enter_context(opening.opened(settings))
         accounts, password = _accounts(settings)
-        hosts = frozenset(name.lower() for name in settings.allowed_hosts)
+        access_log = _access_log(settings)
+        if access_log is not None:
+            held.callback(access_log.close)
         try:
             listener = held.enter_context(closing(bind(settings.host, settings.port)))
         except (OSError, UnicodeError) as error:
@@ -46,7 +49,7 @@ def run(settings: Settings) -> int:
                 "Is another server running? --port 0 finds a free port."
             ) from error
         url = listener.url if tls is None else listener.url.replace("http:", "https:", 1)
-        corridor = Corridor(shares, accounts, hosts, settings.gzip)
+        corridor = _corridor(settings, shares, accounts, access_log)
         server = DavServer(
             app.build(corridor),
             [listener],
@@ -76,6 +79,33 @@ def run(settings: Settings) -> int:
             upkeep.stop()
             shares.close()
     return 0 if stopped else 1
+
+
+def _access_log(settings: Settings) -> AccessLog | None:
+    """Raises ConfigError where it cannot be opened."""
+    file = config.access_log(settings)
+    try:
+        return None if file is None else AccessLog(file, settings.access_log_format)
+    except OSError as error:
+        raise ConfigError(
+            f"{shown(file)}: cannot be opened for the access log: {error.strerror}."
+        ) from error
+
+
+def _corridor(
+    settings: Settings, shares: Shares, accounts: Accounts, access_log: AccessLog | None
+) -> Corridor:
+    place = config.status_place(settings)
+    wanted = {HEALTHZ: settings.healthz, READYZ: settings.readyz, METRICS: settings.metrics}
+    return Corridor(
+        shares,
+        accounts,
+        frozenset(name.lower() for name in settings.allowed_hosts),
+        settings.gzip,
+        access_log,
+        frozenset(name for name, is_wanted in wanted.items() if is_wanted and place is not None),
+        place.path if place is not None else None,
+    )
 
 
 def _keep() -> None:

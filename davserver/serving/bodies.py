@@ -95,6 +95,11 @@ class Body(ABC):
     def left(self) -> int | None:
         """Bytes that have not come yet, None where nobody knows."""
 
+    @property
+    @abstractmethod
+    def received(self) -> int:
+        """Bytes that have been read."""
+
     @abstractmethod
     def is_too_long(self, limit: int) -> bool:
         """Whether more than ``limit`` bytes are known to be left, or whether the client may never
@@ -127,7 +132,7 @@ class SizedBody(Body):
     def __init__(self, stream: Stream, length: int, invite: Invite) -> None:
         super().__init__()
         self._stream = stream
-        self._left = length
+        self._length = self._left = length
         self._invite = invite
         self._ended = False
         """Whether it has ended before its length, or nobody waits for its end."""
@@ -156,6 +161,10 @@ class SizedBody(Body):
     def left(self) -> int:
         return self._left
 
+    @property
+    def received(self) -> int:
+        return self._length - self._left
+
     def is_too_long(self, limit: int) -> bool:
         return self._ended or self._left > limit or (self._left > 0 and self._invite.is_awaited)
 
@@ -173,6 +182,7 @@ class ChunkedBody(Body):
         super().__init__()
         self._stream = stream
         self._invite = invite
+        self._received = 0
         self._chunk = 0
         self._ended = False
         self._broken = False
@@ -193,6 +203,10 @@ class ChunkedBody(Body):
         data = self._stream.read1(min(self._chunk, size))
         self._go_on(len(data))
         return data
+
+    @property
+    def received(self) -> int:
+        return self._received
 
     @property
     def left(self) -> int | None:
@@ -235,6 +249,7 @@ class ChunkedBody(Body):
         if not size:
             raise ValueError("cut off within a chunk")
         self._chunk -= size
+        self._received += size
         if not self._chunk and self._stream.readline(2) != b"\r\n":
             raise ValueError("no end of a chunk")
         self._broken = False

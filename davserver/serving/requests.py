@@ -30,6 +30,8 @@ class DavRequest(HTTPRequest):
         self.conn = conn
         self.head = head
         self.sent_headers = False
+        self.head_size = 0
+        """Bytes of the head of the answer."""
         self.close_connection = not head.stays
         self._gateway: Any = None
         self._status = ""
@@ -162,6 +164,7 @@ class DavRequest(HTTPRequest):
         ends = len(lines) - 1
         if head.count("\r") != ends or head.count("\n") != ends or "\0" in head:
             raise ValueError("a line end in a header field")
+        self.head_size = len(head)
         return head.encode("latin-1")
 
 

@@ -35,6 +35,7 @@ def test_a_sized_body_ends_at_its_length(content: bytes, after: bytes, sizes: li
     body = sized(stream, len(content))
     assert whole(body, sizes) == content
     assert body.read() == b""
+    assert body.received == len(content)
     assert stream.read() == after
 
 
@@ -67,6 +68,7 @@ def test_a_chunked_body_ends_at_its_last_chunk(
     body = chunked(stream)
     assert whole(body, sizes) == b"".join(chunks)
     assert body.read() == body.read(5) == b""
+    assert body.received == sum(map(len, chunks))
     assert stream.read() == after
 
 
