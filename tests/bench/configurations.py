@@ -1,5 +1,6 @@
 """The settings of the servers beside ours: each chosen so that its server does its best."""
 
+import os
 from pathlib import Path
 
 from tests.bench.client import HOST
@@ -52,7 +53,7 @@ http {{
     fastcgi_temp_path {home}/fastcgi;
     uwsgi_temp_path {home}/uwsgi;
     scgi_temp_path {home}/scgi;
-    dav_ext_lock_zone zone=locks:10m;
+    dav_ext_lock_zone zone=locks:10m timeout=1h;
     server {{
         listen {host}:{port};
         location / {{
@@ -62,6 +63,25 @@ http {{
             dav_ext_lock zone=locks;
         }}
     }}
+}}
+"""
+
+LIGHTTPD = """\
+server.bind = "{host}"
+server.port = {port}
+server.document-root = "{root}"
+server.errorlog = "{home}/error.log"
+server.upload-dirs = ("{home}")
+server.modules = ("mod_setenv", "mod_webdav", "mod_staticfile")
+server.max-worker = {workers}
+server.max-keep-alive-requests = 1000000
+include_shell "/usr/share/lighttpd/create-mime.conf.pl"
+webdav.activate = "enable"
+webdav.is-readonly = "disable"
+webdav.sqlite-db-name = "{home}/webdav.db"
+webdav.opts = ("propfind-depth-infinity" => "enable")
+$HTTP["request-method"] == "PROPFIND" {{
+    setenv.set-request-header = ("Content-Type" => "application/xml")
 }}
 """
 
@@ -88,3 +108,32 @@ def wsgidav(root: Path, port: int) -> dict[str, object]:
         "lock_storage": True,
         "verbose": 0,
     }
+
+
+def lighttpd(root: Path, home: Path, port: int) -> str:
+    """lighttpd with mod_webdav over ``root``; what it writes itself lies in ``home``.
+
+    It answers 415 to a PROPFIND that does not tell the type of its body, as rclone's does not.
+    """
+    return LIGHTTPD.format(root=root, home=home, port=port, host=HOST, workers=os.cpu_count())
+
+
+def asgiwebdav(root: Path) -> dict[str, object]:
+    """asgiwebdav over ``root``: anonymous, with properties, which it does not store by itself."""
+    return {
+        "anonymous": {"enable": True},
+        "provider_mapping": [
+            {"prefix": "/", "uri": f"file://{root}", "ignore_property_extra": False}
+        ],
+        "hide_file_in_dir": {"enable": False},
+        "logging": {"level": "CRITICAL"},
+    }
+
+
+def copyparty(root: Path, home: Path) -> list[str]:
+    """The options of copyparty over ``root``: everybody may do everything, Depth infinity too."""
+    return [
+        *("-v", f"{root}::rwmd.", "-ed", "--daw", "--dav-inf"),
+        # No log, no TLS, no second digest of what is uploaded, nothing of its own in the tree.
+        *("-q", "--http-only", "--put-ck", "no", "--hist", str(home), "--no-thumb"),
+    ]
