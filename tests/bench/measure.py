@@ -23,6 +23,8 @@ from tests.bench.workloads import Workload
 QUIET = 0.2
 # Pairs that have to be left when noisy ones are thrown away.
 ENOUGH = 3
+# Pairs that a slow comparison takes at least: A B B A.
+FEWEST = 2
 # Seconds that a pair should at least take, and how often a short request is repeated for that: the
 # clock of /proc ticks every 10 ms, and cannot see who disturbed anything shorter.
 WINDOW, MOST_REPEATS = 0.3, 20
@@ -179,8 +181,8 @@ def turns(pairs: int) -> Iterator[bool]:
 
 
 def compare(ours: Watched, theirs: Watched, pairs: int, longest: float) -> Comparison:
-    """Measure ``pairs`` pairs after one warm request each; after ``longest`` seconds no more than
-    are enough. Raises Rejected.
+    """Measure ``pairs`` pairs after one warm request each, or fewer where that takes longer than
+    ``longest`` seconds. Raises Rejected.
     """
     repeats = math.ceil(WINDOW / (ours.warm() + theirs.warm()))
     repeats = min(repeats, MOST_REPEATS)
@@ -192,7 +194,7 @@ def compare(ours: Watched, theirs: Watched, pairs: int, longest: float) -> Compa
         else:
             their_sample, our_sample = theirs.sample(repeats), ours.sample(repeats)
         taken.append(Pair(our_sample, their_sample, others.cores()))
-        if len(taken) >= ENOUGH and time.monotonic() - began > longest:
+        if len(taken) >= FEWEST and time.monotonic() - began > longest:
             break
     return Comparison(taken, ours.memory, theirs.memory)
 

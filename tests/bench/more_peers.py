@@ -66,7 +66,6 @@ def built() -> Path:
     """Build ``xnet.go``, once, into a directory that goes with this process."""
     made = tempfile.TemporaryDirectory(prefix="davserver-bench-go-")
     atexit.register(made.cleanup)
-    # A server that drops root's rights has to pass.
     binary = Path(made.name) / "xnet"
     environment = {**os.environ, "GO111MODULE": "off", "GOPATH": str(GO_PATH), "GOFLAGS": ""}
     source = Path(__file__).with_name("xnet.go")
@@ -92,7 +91,8 @@ def copyparty(place: Path) -> Iterator[Server]:
     home.mkdir()
     command = [install.program("copyparty", "copyparty"), "-i", HOST, "-p", str(port)]
     command += configurations.copyparty(place / "root", home)
-    with launched(command, place, port, environment={"HOME": str(home)}) as pid:
+    own = {"HOME": str(home), "XDG_CONFIG_HOME": str(home)}
+    with launched(command, place, port, environment=own) as pid:
         yield Server("copyparty", port, pid, place / "root")
 
 

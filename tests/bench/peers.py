@@ -268,7 +268,7 @@ PEERS: Mapping[str, Peer] = {
             durable,
             only=frozenset(
                 {
-                    *("puts", "overputs", "mkcol", "proppatch", "locks", "put-big", "chunked-big"),
+                    *("puts", "overputs", "mkcol", "proppatch", "locks", "put-big"),
                     *("copy", "delete", "move", "rclone-up"),
                 }
             ),
