@@ -13,6 +13,10 @@ from davserver.protocol.properties import Stored
 from davserver.protocol.resources import UNKNOWN, Stamp
 from davserver.state import Intent, Operation, keys
 from davserver.state.owners import Owners
+from davserver.state.unchanged import Unchanged
+
+_NOTHING = sqlite3.connect(":memory:", check_same_thread=False)
+"""What nobody reads by who has not been asked for a row yet."""
 
 Translate = Callable[[sqlite3.DatabaseError], Exception]
 """Gives what is to be raised instead: an error of the operating system, or a Fault."""
@@ -135,20 +139,34 @@ class Spared(Rows):
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, translate: Translate, damage: Callable[[], str]
+        self,
+        connection: Callable[[], sqlite3.Connection],
+        translate: Translate,
+        damage: Callable[[], str],
+        unchanged: Unchanged,
     ) -> None:
-        super().__init__(connection, translate)
+        super().__init__(_NOTHING, translate)
+        self._connect = connection
         self._damage = damage
+        self._unchanged = unchanged
 
     def _rows(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         if self._damage():
             return []
+        key = (query, tuple(values))
+        mark = self._unchanged.mark()
+        found = self._unchanged.find(mark, key)
+        if found is not None:
+            return found
         try:
-            return super()._rows(query, values)
+            self._connection = self._connect()
+            found = super()._rows(query, values)
         except Fault:
             if self._damage():
                 return []
             raise
+        self._unchanged.keep(mark, key, found)
+        return found
 
 
 class WritableRows(Rows):

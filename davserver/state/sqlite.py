@@ -21,6 +21,7 @@ from davserver.state import Settle, copying, errors, schema
 from davserver.state.gate import Gate, emptied
 from davserver.state.owners import Owners
 from davserver.state.rows import Spared, WritableRows
+from davserver.state.unchanged import Unchanged
 
 log = logging.getLogger("davserver.storage")
 
@@ -30,8 +31,16 @@ BUSY_SECONDS = 1.0
 WANTED = 1 << 16
 """Bytes, about as many as a change of rows takes."""
 
-_NOTHING = sqlite3.connect(":memory:", check_same_thread=False)
-"""What a damaged store is read by."""
+
+class _Lent:
+    """The connection of one thread, which is spare when the thread has ended."""
+
+    def __init__(self, connection: sqlite3.Connection, spare: list[sqlite3.Connection]) -> None:
+        self.connection = connection
+        self._spare = spare
+
+    def __del__(self) -> None:
+        self._spare.append(self.connection)
 
 
 class SqliteState:
@@ -50,6 +59,9 @@ class SqliteState:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
+        self._spare: list[sqlite3.Connection] = []
+        """Those of threads that have ended."""
+        self._unchanged = Unchanged(file)
         self._gate = Gate(FilePath(f"{file}-gate"))
         try:
             self._owners = Owners(FilePath(f"{file}-owners"))
@@ -82,20 +94,15 @@ class SqliteState:
         return self._damage
 
     def close(self) -> None:
+        self._spare.clear()
         while self._connections:
             self._connections.pop().close()
+        self._unchanged.close()
         self._owners.close()
         self._gate.close()
 
     def read(self) -> Spared:
-        connection = _NOTHING
-        if not self._damage:
-            try:
-                connection = self._connection()
-            except faults.Fault:
-                if not self._damage:
-                    raise
-        return Spared(connection, self._translate, lambda: self._damage)
+        return Spared(self._connection, self._translate, lambda: self._damage, self._unchanged)
 
     def write(self, settle: Settle | None = None) -> "_Transaction":
         if self._damage:
@@ -120,13 +127,19 @@ class SqliteState:
             copying.copy(self._connection(), file)
 
     def _connection(self) -> sqlite3.Connection:
-        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if found is None:
-            with self._translated():
-                found = self._connect()
-                found.execute(f"PRAGMA synchronous = {self._synchronous}")
-            self._connections.append(found)
-            self._local.connection = found
+        lent: _Lent | None = getattr(self._local, "lent", None)
+        if lent is None:
+            lent = self._local.lent = _Lent(self._lend(), self._spare)
+        return lent.connection
+
+    def _lend(self) -> sqlite3.Connection:
+        """A connection for a thread that has none."""
+        with suppress(IndexError):
+            return self._spare.pop()
+        with self._translated():
+            found = self._connect()
+            found.execute(f"PRAGMA synchronous = {self._synchronous}")
+        self._connections.append(found)
         return found
 
     def _connect(self) -> sqlite3.Connection:
