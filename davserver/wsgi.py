@@ -3,10 +3,10 @@ The only place that calls start_response (PEP 3333).
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import chain
 from mmap import mmap
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -58,18 +58,10 @@ def request(
     """
     raw = _text(_target(environ, path_is_text))
     target = None if raw == "*" else paths.parse(raw, prefix)
-    found = {
-        name[5:].replace("_", "-").lower(): _text(value)
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if environ.get(name):
-            found[name.replace("_", "-").lower()] = environ[name]
     return Request(
         environ["REQUEST_METHOD"],
         target,
-        MappingProxyType(found),
+        _Fields(environ),
         _Body(environ),
         principal,
         prefix,
@@ -136,6 +128,46 @@ def _close(body: object) -> None:
     close = getattr(body, "close", None)
     if close is not None:
         close()
+
+
+class _Fields(Mapping[str, str]):
+    """The header fields of an environ, by their names in lower case. Most requests have more of
+    them than anybody asks for.
+    """
+
+    __slots__ = ("_environ",)
+
+    def __init__(self, environ: Environ) -> None:
+        self._environ = environ
+
+    def __getitem__(self, name: str) -> str:
+        return _text(self._environ[_key(name)])
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and _key(name) in self._environ
+
+    def get(self, name: str, default: Any = None) -> Any:
+        value = self._environ.get(_key(name))
+        return default if value is None else _text(value)
+
+    def __iter__(self) -> Iterator[str]:
+        for key in self._environ:
+            if key.startswith("HTTP_"):
+                yield key[5:].replace("_", "-").lower()
+            elif key in _WITHOUT_PREFIX.values():
+                yield key.replace("_", "-").lower()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@lru_cache(256)
+def _key(name: str) -> str:
+    """The name of a field in an environ."""
+    return _WITHOUT_PREFIX.get(name) or "HTTP_" + name.upper().replace("-", "_")
+
+
+_WITHOUT_PREFIX = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 
 
 class _Rest:

@@ -99,10 +99,7 @@ class DavGateway(Gateway_10):
         """See PEP 3333. What has been sent stays sent."""
         if self.req.sent_headers and exc_info:
             raise exc_info[1]
-        lengths = [value for name, value in headers if name.lower() == "content-length"]
-        has_body = self.req.head.method != "HEAD" and status[:3] not in ("204", "304")
-        self._left = int(lengths[0]) if lengths and has_body else None
-        self.req.begin(status, headers)
+        self._left = self.req.begin(status, headers)
         return self._write
 
     def _write(self, block: bytes) -> None:

@@ -34,8 +34,12 @@ class DavRequest(HTTPRequest):
         """Bytes of the head of the answer."""
         self.close_connection = not head.stays
         self._gateway: Any = None
-        self._status = ""
-        self._headers: list[tuple[str, str]] = []
+        self._lines: list[str] = []
+        """Those of the head of the answer."""
+        self._fields: dict[str, str] = {}
+        """Its fields, by their names in lower case."""
+        self._may_have_a_body = False
+        """RFC 9112 section 6.3."""
         self._is_chunked = False
         self._invite = invite = Invite(conn.invite, head.waits)
         self.rfile = (
@@ -94,9 +98,15 @@ class DavRequest(HTTPRequest):
                 self.conn.skips = left
         self.conn.lingers = self.close_connection
 
-    def begin(self, status: str, headers: list[tuple[str, str]]) -> None:
-        """Keep what the head of the answer says, until there is something to send behind it."""
-        self._status, self._headers = status, headers
+    def begin(self, status: str, headers: list[tuple[str, str]]) -> int | None:
+        """Keep what the head of the answer says, until there is something to send behind it. Gives
+        how many bytes of a body it announces, if any.
+        """
+        self._lines = [f"HTTP/1.1 {status}", *[f"{name}: {value}" for name, value in headers]]
+        self._fields = {_lower(name): value for name, value in headers}
+        self._may_have_a_body = self.head.method != "HEAD" and status[:3] not in ("204", "304")
+        length = self._fields.get("content-length")
+        return int(length) if length is not None and self._may_have_a_body else None
 
     def write(self, block: bytes | Stretch) -> None:
         """Send a block of the answer, with the head in front of the first."""
@@ -125,29 +135,20 @@ class DavRequest(HTTPRequest):
         elif self._is_chunked:
             self.conn.wfile.push(b"0\r\n\r\n")
 
-    @property
-    def _may_have_a_body(self) -> bool:
-        """RFC 9112 section 6.3."""
-        return self.head.method != "HEAD" and self._status[:3] not in ("204", "304")
-
     def _answer_head(self, *, has_body: bool = True) -> bytes:
         """The head of the answer (RFC 9112 section 6): in chunks where nothing tells its length."""
-        if not self._status:
+        lines, fields = self._lines, self._fields
+        if not lines:
             raise ValueError("start_response was not called")
-        lines = [f"HTTP/1.1 {self._status}"]
-        names = set()
-        for name, value in self._headers:
-            lines.append(f"{name}: {value}")
-            names.add(name.lower())
-        if has_body and self._may_have_a_body and "content-length" not in names:
-            if self.head.version == "HTTP/1.1":
+        if self._may_have_a_body and "content-length" not in fields:
+            if not has_body:
+                lines.append("Content-Length: 0")
+            elif self.head.version == "HTTP/1.1":
                 self._is_chunked = True
                 lines.append("Transfer-Encoding: chunked")
             else:
                 self.close_connection = True
-        elif "content-length" not in names and self._may_have_a_body:
-            lines.append("Content-Length: 0")
-        if self.rfile.is_too_long(DRAIN) or self.server.is_ending:
+        if self.server.is_ending or self.rfile.is_too_long(DRAIN):
             self.close_connection = True
         # Nothing but this answer is said any more.
         self._invite.is_awaited = False
@@ -155,11 +156,11 @@ class DavRequest(HTTPRequest):
             lines.append("Connection: close")
         elif self.head.version == "HTTP/1.0":
             lines.append("Connection: keep-alive")
-        if "server" not in names:
+        if "server" not in fields:
             lines.append(f"Server: {self.server.software}")
-        if "date" not in names:
+        if "date" not in fields:
             lines.append(f"Date: {_date(int(time.time()))}")
-        lines += ["", ""]
+        lines += ("", "")
         head = "\r\n".join(lines)
         ends = len(lines) - 1
         if head.count("\r") != ends or head.count("\n") != ends or "\0" in head:
@@ -183,6 +184,11 @@ def refusal(refused: Refused, software: str) -> bytes:
         f"Date: {_date(int(time.time()))}\r\n\r\n"
     )
     return head.encode("latin-1") + body
+
+
+@lru_cache(256)
+def _lower(name: str) -> str:
+    return name.lower()
 
 
 @lru_cache(maxsize=1)
