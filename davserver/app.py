@@ -11,11 +11,12 @@ from davserver.middleware.access_log import AccessLog
 from davserver.middleware.authentication import Authentication
 from davserver.middleware.dispatch import Dispatch
 from davserver.middleware.errors import Errors
+from davserver.middleware.forwarded import Forwarded
 from davserver.middleware.hosts import Hosts
 from davserver.provider import Provider
 from davserver.wsgi import Environ, StartResponse
 
-MIDDLEWARE = (AccessLog, Errors, Hosts, Authentication, Dispatch)
+MIDDLEWARE = (AccessLog, Errors, Forwarded, Hosts, Authentication, Dispatch)
 """Outermost first."""
 
 
@@ -47,6 +48,7 @@ def build(corridor: Corridor, others: Mapping[str, DAVProvider] | None = None) -
         {
             CORRIDOR: corridor,
             "provider_mapping": providers,
+            "mount_path": "".join(f"/{name}" for name in corridor.shares.prefix),
             "middleware_stack": list(MIDDLEWARE),
             "lock_storage": None,
             "property_manager": None,

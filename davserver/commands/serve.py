@@ -5,17 +5,19 @@ import logging
 import os
 import sys
 import time
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from davserver import app, opening
 from davserver.accounts import Account, Accounts, new_password
-from davserver.config import ConfigError, Settings, shown
+from davserver.commands.listening import base_url, listening, places
+from davserver.config import Settings, shown
 from davserver.middleware import Corridor
 from davserver.options import PASSWORD
 from davserver.protocol import paths
 from davserver.protocol.faults import Fault
-from davserver.serving import DavServer, bind, block_signals
+from davserver.serving import DavServer, Listener, block_signals
 from davserver.shares import Shares
 from davserver.upkeep import Upkeep
 
@@ -33,15 +35,9 @@ def run(settings: Settings) -> int:
         shares, state = held.enter_context(opening.opened(settings))
         accounts, password = _accounts(settings)
         hosts = frozenset(name.lower() for name in settings.allowed_hosts)
-        try:
-            listener = held.enter_context(closing(bind(settings.host, settings.port)))
-        except (OSError, UnicodeError) as error:
-            raise ConfigError(
-                f"{settings.host}:{settings.port}: cannot listen there: {_reason(error)}. "
-                "Is another server running? --port 0 finds a free port."
-            ) from error
-        corridor = Corridor(shares, accounts, hosts)
-        server = DavServer(app.build(corridor), [listener], settings.threads)
+        listeners = held.enter_context(listening(settings))
+        corridor = Corridor(shares, accounts, hosts, settings.trusted)
+        server = DavServer(app.build(corridor), listeners, settings.threads)
         for share in shares.all.values():
             share.tree.step_aside = server.step_aside
         block_signals()
@@ -53,7 +49,7 @@ def run(settings: Settings) -> int:
             upkeep.start()
             # It serves even where nobody reads what it says.
             with suppress(OSError, ValueError):
-                print(greeting(settings, listener.url, state.file, password), flush=True)
+                print(greeting(settings, listeners, state.file, password), flush=True)
             _keep()
             stopped = server.run()
         finally:
@@ -96,10 +92,15 @@ def _recover(shares: Shares) -> None:
         log.error("could not finish what was under way: %r", error)
 
 
-def greeting(settings: Settings, url: str, state: Path, password: str | None) -> str:
+def greeting(
+    settings: Settings, listeners: Sequence[Listener], state: Path, password: str | None
+) -> str:
     """What a new user needs to know at the start."""
+    first, *others = places(settings, listeners)
+    by_network = next((one for one in listeners if not one.path), None)
+    url = base_url(settings, by_network or listeners[0])
     who = f"user {settings.user}" if settings.user else "everybody on this machine, without a login"
-    lines = [f"davserver is ready at {url}"]
+    lines = [f"davserver is ready at {first}", *(f"  and at {other}" for other in others)]
     for share in settings.shares:
         read_only = share.read_only or settings.read_only
         may = "may read" if read_only else "may read and write"
@@ -108,7 +109,8 @@ def greeting(settings: Settings, url: str, state: Path, password: str | None) ->
     lines.append(f"Locks and properties are kept in {shown(state)}")
     if password is not None:
         lines.append(f"The password of {settings.user} is {password}  (it is not shown again)")
-    lines.append(f"To mount it: {_mount_command(url)}")
+    if by_network is not None:
+        lines.append(f"To mount it: {_mount_command(url)}")
     lines.append("To stop it: Ctrl-C")
     return "\n".join(lines)
 
@@ -130,7 +132,3 @@ def _accounts(settings: Settings) -> tuple[Accounts, str | None]:
     password = given or new_password()
     account = Account.with_password(settings.user, password)
     return Accounts((account,), time.monotonic), None if given else password
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else "this is no host name"

@@ -1,4 +1,5 @@
-"""What every request passes, outermost first: access log, errors, hosts, authentication, dispatch.
+"""What every request passes, outermost first: access log, errors, what proxies say, hosts,
+authentication, dispatch.
 
 Each is a `BaseMiddleware` of WsgiDAV, made by its app with the next one. What they need from us
 they find in the configuration, under `CORRIDOR`.
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from davserver.accounts import Accounts
+from davserver.protocol.peers import NOBODY, Trusted
 from davserver.shares import Shares
 
 CORRIDOR = "davserver"
@@ -15,11 +17,14 @@ CORRIDOR = "davserver"
 
 @dataclass(frozen=True, slots=True)
 class Corridor:
-    """What the middleware shares. ``allowed_hosts`` are names in lower case, without ports."""
+    """What the middleware shares. ``allowed_hosts`` are names in lower case, without ports;
+    ``trusted`` are the proxies that are believed.
+    """
 
     shares: Shares
     accounts: Accounts
     allowed_hosts: frozenset[str] = frozenset()
+    trusted: Trusted = NOBODY
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Corridor":
         """WsgiDAV copies its configuration; this is not a part of it to be copied."""

@@ -15,10 +15,10 @@ REPOSITORY = Path(__file__).parent.parent.parent
 def no_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing here may open one."""
 
-    def bind(host: str, port: int) -> None:
-        pytest.fail(f"a socket was opened at {host}:{port}")
+    def listening(settings: config.Settings) -> None:
+        pytest.fail(f"sockets were opened at {settings.addresses}")
 
-    monkeypatch.setattr(serve, "bind", bind)
+    monkeypatch.setattr(serve, "listening", listening)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
 
