@@ -1,5 +1,6 @@
 """The sockets of a server, from its settings, and how they are told to its operator."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -32,9 +33,11 @@ def base_url(settings: Settings, listener: Listener) -> str:
 
 def places(settings: Settings, listeners: Sequence[Listener]) -> list[str]:
     """Where to find the server, in words: of a Unix socket with what shows it to curl."""
-    return [
-        f"{shown(one)} (curl --unix-socket {shown(one.path)} {base_url(settings, one)})"
-        if one.path
-        else base_url(settings, one)
-        for one in listeners
-    ]
+    return [_place(settings, one) for one in listeners]
+
+
+def _place(settings: Settings, listener: Listener) -> str:
+    url = base_url(settings, listener)
+    if not listener.path:
+        return url
+    return f"{shown(listener)} (curl --unix-socket {shlex.quote(shown(listener.path))} {url})"
