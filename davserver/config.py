@@ -60,6 +60,10 @@ class Settings:
     infinite_depth: bool
     lock_timeout: int
     threads: int
+    slow_uploads: int
+    slowest_upload: int
+    upload_grace: int
+    connections: int
     verbose: bool
     sources: Mapping[str, str]
     file: str = ""
@@ -291,7 +295,15 @@ _PARSERS: dict[str, Any] = {
 }
 _MOST_PERMISSIONS = 0o777
 """Of a socket: nothing else of a mode has a meaning there."""
-_LEAST = {"port": (0, 65_535), "lock_timeout": (1, 31_536_000), "threads": (1, 1_000)}
+_LEAST = {
+    "port": (0, 65_535),
+    "lock_timeout": (1, 31_536_000),
+    "threads": (1, 1_000),
+    "slow_uploads": (1, 10_000),
+    "slowest_upload": (0, 1_000_000_000),
+    "upload_grace": (1, 86_400),
+    "connections": (1, 1_000_000),
+}
 
 
 def _check(settings: Settings) -> None:

@@ -194,6 +194,39 @@ OPTIONS: tuple[Option, ...] = (
         "Requests that are served at a time.",
         "NUMBER",
     ),
+    Option(
+        "slow_uploads",
+        "int",
+        256,
+        "further requests that wait for their content (256)",
+        "Further requests that may wait for content that comes slowly; beyond them 503.",
+        "NUMBER",
+    ),
+    Option(
+        "slowest_upload",
+        "int",
+        100,
+        "bytes a second that content has to come with (100)",
+        "Bytes a second that the content of a request has to come with, on average over each "
+        "`upload_grace`; 0: any.",
+        "BYTES",
+    ),
+    Option(
+        "upload_grace",
+        "int",
+        30,
+        "seconds that slow content is waited for (30)",
+        "Seconds that content is waited for before it is asked how much of it has come.",
+        "SECONDS",
+    ),
+    Option(
+        "connections",
+        "int",
+        10_000,
+        "connections that are held at a time (10000)",
+        "Connections that are held at a time; for one more the longest idle one is ended.",
+        "NUMBER",
+    ),
     Option("verbose", "bool", False, "log every request", "Log every request."),
 )
 """Every option but the shares, which are arguments of the command line."""

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from davserver import counts
 from davserver.protocol import faults, messages, paths
 from davserver.protocol.faults import Fault
-from davserver.protocol.messages import Answer, Request
+from davserver.protocol.messages import Answer, FileContent, Request
 from davserver.protocol.paths import Path
 
 Environ = dict[str, Any]
@@ -21,6 +21,13 @@ App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 BLOCK = 1 << 18
 """Bytes of a request body that are asked for at a time."""
+
+SENDS_FILES = "davserver.sends_files"
+"""The key of an environ whose server can send a `Stretch` among the blocks of an answer."""
+FINISHED = "davserver.finished"
+"""The key of a list of what is called when an answer is over, whole or not: with the bytes that
+were written, the head included, and the seconds that it took.
+"""
 
 _NO_BODY = (204, 304)
 
@@ -69,6 +76,8 @@ def respond(answer: Answer, environ: Environ, start_response: StartResponse) -> 
     if environ["REQUEST_METHOD"] == "HEAD" or status in _NO_BODY:
         _close(body)
         return []
+    if isinstance(body, FileContent):
+        body.gives_stretches = bool(environ.get(SENDS_FILES))
     return [body] if isinstance(body, bytes) else body
 
 
@@ -106,7 +115,9 @@ class _Body:
     """`wsgi.input`, read only when a verb asks for it, and held to its announced length."""
 
     def __init__(self, environ: Environ) -> None:
-        self._input = environ["wsgi.input"]
+        source = environ["wsgi.input"]
+        # What has come is taken at once, where the server lets us.
+        self._read = getattr(source, "read1", source.read)
         length = environ.get("CONTENT_LENGTH") or ""
         is_chunked = "HTTP_TRANSFER_ENCODING" in environ
         if length and not is_chunked and not (length.isascii() and length.isdigit()):
@@ -118,7 +129,7 @@ class _Body:
         rest = self.length
         while rest is None or rest > 0:
             try:
-                block = self._input.read(BLOCK if rest is None else min(BLOCK, rest))
+                block = self._read(BLOCK if rest is None else min(BLOCK, rest))
             except (OSError, ValueError) as error:
                 raise faults.short_body() from error
             if not block:

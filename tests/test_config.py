@@ -44,6 +44,10 @@ VALUES: dict[str, tuple[tuple[str, str, object], tuple[str, str, object]]] = {
     "infinite_depth": (("false", "false", False), ("true", "true", True)),
     "lock_timeout": (("60", "60", 60), ("1", "1", 1)),
     "threads": (("1", "1", 1), ("1000", "1000", 1000)),
+    "slow_uploads": (("1", "1", 1), ("10000", "10000", 10_000)),
+    "slowest_upload": (("0", "0", 0), ("4096", "4096", 4096)),
+    "upload_grace": (("1", "1", 1), ("60", "60", 60)),
+    "connections": (("1", "1", 1), ("1000000", "1000000", 1_000_000)),
     "verbose": (("TRUE", "true", True), ("FALSE", "false", False)),
 }
 

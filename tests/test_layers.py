@@ -67,7 +67,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "socket": ("serving/",),
     "ssl": ("serving/",),
     "signal": ("serving/", "commands/"),
-    "fcntl": ("tree/", "state/"),
+    "fcntl": ("tree/", "state/", "serving/"),
     "ctypes": ("tree/",),
     "argparse": ("cli.py",),
     "tomllib": ("config.py",),

@@ -17,7 +17,7 @@ from davserver.middleware import Corridor
 from davserver.options import PASSWORD
 from davserver.protocol import paths
 from davserver.protocol.faults import Fault
-from davserver.serving import DavServer, Listener, block_signals
+from davserver.serving import DavServer, Floor, Listener, block_signals
 from davserver.shares import Shares
 from davserver.upkeep import Upkeep
 
@@ -37,7 +37,14 @@ def run(settings: Settings) -> int:
         hosts = frozenset(name.lower() for name in settings.allowed_hosts)
         listeners = held.enter_context(listening(settings))
         corridor = Corridor(shares, accounts, hosts, settings.trusted)
-        server = DavServer(app.build(corridor), listeners, settings.threads)
+        server = DavServer(
+            app.build(corridor),
+            listeners,
+            settings.threads,
+            places=settings.slow_uploads,
+            floor=Floor(settings.slowest_upload, settings.upload_grace),
+            connections=settings.connections,
+        )
         for share in shares.all.values():
             share.tree.step_aside = server.step_aside
         block_signals()

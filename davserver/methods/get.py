@@ -7,7 +7,8 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from http import HTTPStatus
-from itertools import chain
+from itertools import chain, repeat
+from typing import cast
 
 from davserver.protocol import (
     conditions,
@@ -21,15 +22,17 @@ from davserver.protocol import (
     ranges,
     resources,
 )
-from davserver.protocol.messages import Answer, CutShort, Request
+from davserver.protocol.messages import Answer, CutShort, FileContent, Request, Stretch
 from davserver.protocol.ranges import Range
 from davserver.protocol.resources import Stat
 from davserver.share import Place
 from davserver.shares import Shares
 from davserver.tree import Opened
 
-BLOCK = 1 << 18
-"""Bytes that are read and sent at a time."""
+WHOLE = 1 << 18
+"""Bytes up to which what is wanted is read and sent in one piece, with the head of the answer."""
+BLOCK = 1 << 16
+"""Bytes of a larger one that are read at a time, where the kernel does not send it by itself."""
 
 HTML = "text/html; charset=utf-8"
 
@@ -77,7 +80,7 @@ def _found(request: Request, shares: Shares) -> Answer:
         opened.close()
         raise
     if request.method == "HEAD":
-        opened.close()
+        pieces.close()
         return answer._replace(body=b"")
     return answer
 
@@ -135,7 +138,7 @@ def _answer(
     return Answer(HTTPStatus.PARTIAL_CONTENT, (kind, *described[1:]), pieces, length), pieces
 
 
-class _Pieces(Iterator[bytes]):
+class _Pieces(FileContent):
     """The bytes of ranges, each behind its head where it has one; closing it closes the file.
 
     Before the last block of a range CutShort is raised if the file was written to meanwhile, and
@@ -146,7 +149,13 @@ class _Pieces(Iterator[bytes]):
         self, opened: Opened, wanted: Sequence[Range], heads: Sequence[bytes] = (), end: bytes = b""
     ) -> None:
         self._opened = opened
-        self._blocks = _read(opened, wanted, heads, end)
+        self._blocks: Iterator[bytes | Stretch] = chain(
+            *(
+                self._read(one, head)
+                for one, head in zip(wanted, heads or repeat(b""), strict=False)
+            ),
+            (end,),
+        )
 
     def begin(self) -> None:
         """Read the first block while another answer is still possible. Raises OSError where it
@@ -157,29 +166,32 @@ class _Pieces(Iterator[bytes]):
 
     def __next__(self) -> bytes:
         try:
-            return next(self._blocks)
+            # Stretches are there for a server that has said that it takes them.
+            return cast(bytes, next(self._blocks))
         except (_Changed, OSError) as error:
             raise CutShort from error
 
     def close(self) -> None:
+        # What reads knows this object, too.
+        self._blocks = iter(())
         self._opened.close()
 
-
-def _read(
-    opened: Opened, wanted: Sequence[Range], heads: Sequence[bytes], end: bytes
-) -> Iterator[bytes]:
-    for number, one in enumerate(wanted):
-        if heads:
-            yield heads[number]
-        position = one.first
-        while position <= one.last:
-            block = opened.read(position, min(BLOCK, one.last + 1 - position))
+    def _read(self, one: Range, head: bytes) -> Iterator[bytes | Stretch]:
+        position, opened = one.first, self._opened
+        if head:
+            yield head
+        while (left := one.last + 1 - position) > 0:
+            if self.gives_stretches and left > WHOLE:
+                # The last block is read, since after it nothing could be taken back.
+                stretch = Stretch(opened.fd, position, left - BLOCK)
+                position += stretch.size
+                yield stretch
+                continue
+            block = opened.read(position, left if left <= WHOLE else BLOCK)
             position += len(block)
             if not block or (position > one.last and opened.is_changed()):
                 raise _Changed
             yield block
-    if end:
-        yield end
 
 
 def _collection(request: Request, shares: Shares, place: Place, guard: conditions.Guard) -> Answer:

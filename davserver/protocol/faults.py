@@ -85,6 +85,23 @@ def busy() -> Fault:
     )
 
 
+def crowded() -> Fault:
+    """As many bodies are awaited as may be."""
+    return Fault(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Too many slow uploads are under way: try again. Nothing was changed.",
+        headers=(("Retry-After", "30"),),
+    )
+
+
+def too_slow() -> Fault:
+    """RFC 9110 section 15.5.9: the rest of the body did not come in time."""
+    return Fault(
+        HTTPStatus.REQUEST_TIMEOUT,
+        "The request body came too slowly, or not at all any more. Nothing was changed.",
+    )
+
+
 def damaged_state(wrong: str) -> Fault:
     """The store of locks and properties cannot be trusted: what is there can be read."""
     return Fault(

@@ -60,6 +60,28 @@ class Answer(NamedTuple):
     length: int | None = None
 
 
+class Stretch(NamedTuple):
+    """A part of an open file, for a server that can send it without reading it: ``size`` bytes from
+    the position ``first`` on.
+    """
+
+    descriptor: int
+    first: int
+    size: int
+
+    def after(self, sent: int) -> "Stretch":
+        """What is left when so many bytes of it have been sent."""
+        return Stretch(self.descriptor, self.first + sent, self.size - sent)
+
+
+class FileContent(Iterator[bytes]):
+    """The content of a file in blocks. It ``gives_stretches`` among them to a server that can send
+    those; they are no bytes, which nobody else sees.
+    """
+
+    gives_stretches = False
+
+
 class CutShort(Exception):
     """The rest of an answer that has begun cannot be given: the connection has to end before it
     looks whole. Its cause says why.

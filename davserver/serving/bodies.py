@@ -1,6 +1,7 @@
 """Request bodies: read in pieces, whatever their framing says (RFC 9112 sections 6 and 7)."""
 
 import re
+from collections.abc import Callable
 from typing import Any, Protocol
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -19,7 +20,12 @@ class Body(Protocol):
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes, at most ``size``; none at the end. Raises ValueError for a broken frame,
-        OSError for a broken connection.
+        OSError for a broken connection, Fault where more is not to be waited for.
+        """
+
+    def read1(self, size: int) -> bytes:
+        """The next bytes as soon as some are there, at most ``size``; none at the end. Raises as
+        `read` does.
         """
 
     @property
@@ -40,14 +46,14 @@ class Invite:
     section 10.1.1): sent when a verb begins to read, and never for a request that is refused.
     """
 
-    def __init__(self, stream: Any, is_awaited: bool) -> None:
-        self._stream = stream
+    def __init__(self, send: Callable[[bytes], object], is_awaited: bool) -> None:
+        self._send = send
         self.is_awaited = is_awaited
 
     def send(self) -> None:
         if self.is_awaited:
             self.is_awaited = False
-            self._stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 class SizedBody:
@@ -58,16 +64,27 @@ class SizedBody:
         self._left = length
         self._invite = invite
         self._ended = False
-        """Whether it has ended before its length."""
+        """Whether it has ended before its length, or nobody waits for its end."""
 
     def read(self, size: int = -1) -> bytes:
         wanted = self._left if size < 0 else min(size, self._left)
         if not wanted:
             return b""
         self._invite.send()
+        self._ended = True
         data: bytes = self._stream.read(wanted)
         self._left -= len(data)
         self._ended = len(data) < wanted
+        return data
+
+    def read1(self, size: int) -> bytes:
+        if not self._left:
+            return b""
+        self._invite.send()
+        self._ended = True
+        data: bytes = self._stream.read_some(min(size, self._left))
+        self._left -= len(data)
+        self._ended = not data
         return data
 
     @property

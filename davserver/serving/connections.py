@@ -1,24 +1,27 @@
 """One connection: which requests come on it, and an end after which its last answer is read."""
 
 import logging
+import select
 import socket
 import time
 from contextlib import suppress
 from typing import Any
 
-from cheroot.makefile import MakeFile
 from cheroot.server import HTTPConnection
 
 from davserver.serving import gateway, requests
 from davserver.serving.heads import Refused, parse
+from davserver.serving.pace import Pace
 from davserver.serving.requests import DavRequest
-from davserver.serving.streams import Broken, stream
+from davserver.serving.streams import Broken, Inbox, Outbox, unread
 
 log = logging.getLogger("davserver.serving")
 
 LINGER_SECONDS = 2.0
 HEAD_SECONDS = 20.0
 """How long a head may take from its first byte to its last."""
+
+READS, WRITES = select.EPOLLIN, select.EPOLLOUT
 
 
 class DavConnection(HTTPConnection):
@@ -27,70 +30,133 @@ class DavConnection(HTTPConnection):
     ``lingers`` says that the client may still be sending: closing at once would reset the
     connection, and the reset would take the answer away before it is read. So many bytes as
     ``skips`` are of a body that nobody wanted. ``patience`` is how long it may be silent, in
-    seconds.
+    seconds, and ``events`` what it waits for.
     """
 
     lingers = False
     skips = 0
     is_watched = False
-    """Whether the epoll of `IdleConnections` knows it."""
+    """Whether the epoll of `WaitingConnections` knows it."""
+    events = READS
 
-    def __init__(self, server: Any, connected: Any, makefile: Any = MakeFile) -> None:
-        super().__init__(server, connected, stream if makefile is MakeFile else makefile)
+    # Instead of cheroot's, which prepares for files and look-ups of its own.
+    def __init__(self, server: Any, connected: socket.socket, listener: Any, address: Any) -> None:
+        self.server = server
+        self.socket = connected
+        self.listener = listener
+        self.remote_addr, self.remote_port = address[:2] if address else ("", "")
         self.patience: float = server.timeout
+        self.last_used = 0.0
+        self.requests_seen = 0
+        self._pace = Pace(connected, server.requests, server.floor)
+        self.rfile = Inbox(connected, self._pace.wait)
+        self.wfile = Outbox(connected)
+        self._answering: DavRequest | None = None
+        self._is_leaving = False
         self._began = 0.0
         self._ends = 0.0
+        self._unread = 0
         self._environ: dict[str, Any] = {}
 
     @property
     def environ(self) -> dict[str, Any]:
         """What the environs of all its requests have."""
         if not self._environ:
-            address, port = self.remote_addr or "", self.remote_port or 0
-            self._environ = gateway.common(self.server, address, port)
+            self._environ = gateway.common(self)
         return self._environ
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request of which nothing has come."""
+        return self._answering is None and not (
+            self._is_leaving or self.skips or self.rfile.has_data()
+        )
+
     def communicate(self) -> bool:
-        """Take in what has come, and answer what is whole of it: nobody waits here for the rest of
-        a head, or for what follows an answer. Gives whether the connection stays.
+        """Take in what has come, answer what is whole of it, and send what can be sent: nobody
+        waits here for the rest of a head, for what follows an answer, or for its reader. Gives
+        whether the connection stays.
         """
-        if self._ends:
-            return self._throw_away()
-        request = None
+        self.events = READS
         try:
-            is_open = self.rfile.receive()
-            self.skips = self.rfile.skip(self.skips)
-            while not self.skips and (octets := self.rfile.head()) is not None:
-                request = DavRequest(self.server, self, parse(octets))
-                self._began = 0.0
-                request.respond()
-                if request.close_connection or not self.server.ready:
-                    return self._leave()
-                request = None
-                self.skips = self.rfile.skip(self.skips)
-                if not self.rfile.has_data():
-                    return self._wait(is_open)
-            return self._wait(is_open)
+            if self._is_leaving:
+                return self._go_on_leaving()
+            return self._serve()
         except Refused as refused:
             with suppress(Broken):
                 requests.refuse(self, refused)
+                return self._leave()
         except Broken as error:
             log.info("a connection broke: %r", error)
         except Exception:
             log.exception("cannot answer")
-            if request is None or not request.sent_headers:
+            if self._answering is None or not self._answering.sent_headers:
                 with suppress(Broken):
                     requests.refuse(self, _FAILED)
-        return self._leave()
+                    return self._leave()
+        finally:
+            self._pace.end()
+        return False
 
-    def expire(self) -> None:
-        """End a connection on which nothing has come for too long."""
-        if self.rfile.has_data() and not self._ends:
-            # Nobody waits for somebody who is silent.
-            self.socket.setblocking(False)
+    def expire(self) -> bool:
+        """Nothing has come, and nothing has been read, for too long. Gives whether it stays even
+        so: a slow reader makes room in the kernel's buffer long before more fits in.
+        """
+        if not self.wfile.is_empty:
+            left = unread(self.socket)
+            if left < (self._unread or left + 1):
+                self._unread = left
+                return True
+        elif self.rfile.has_data() and not self._ends:
             with suppress(Broken):
                 requests.refuse(self, _late())
-        self.close()
+        return False
+
+    def close(self) -> None:
+        """End it, with whatever was under way."""
+        answering, self._answering = self._answering, None
+        try:
+            if answering is not None:
+                answering.abort()
+        except Exception:
+            log.exception("cannot end an answer")
+        finally:
+            self.server.forget(self)
+            self.rfile.close()
+            self.wfile.drop()
+            self.socket.close()
+
+    def cut(self) -> None:
+        """Let whoever reads from it or writes to it find it broken."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
+    def _serve(self) -> bool:
+        is_open = True
+        if self._answering is None:
+            is_open = self.rfile.receive()
+            self.skips = self.rfile.skip(self.skips)
+        while True:
+            if self._answering is None:
+                octets = None if self.skips else self.rfile.head()
+                if octets is None:
+                    return self._wait(is_open)
+                self._answering = DavRequest(self.server, self, parse(octets))
+                self.requests_seen += 1
+                self._began = 0.0
+                is_sent = self._answering.respond()
+            else:
+                is_sent = self._answering.go_on()
+            if not is_sent:
+                return self._wait_to_write()
+            answered, self._answering = self._answering, None
+            if answered.close_connection or self.server.is_ending:
+                return self._leave()
+            self.skips = self.rfile.skip(self.skips)
+
+    def _wait_to_write(self) -> bool:
+        self.events, self.patience, self._unread = WRITES, self.server.timeout, 0
+        return True
 
     @property
     def _short(self) -> float:
@@ -101,7 +167,7 @@ class DavConnection(HTTPConnection):
         """Whether the connection may go on to wait for more. Raises Refused."""
         if not self.rfile.has_data():
             self.patience = self._short if self.skips else self.server.timeout
-            return is_open
+            return is_open and not self.server.is_ending
         if not is_open:
             raise Refused("400 Bad Request", "The request ends within its head.")
         now = time.monotonic()
@@ -112,8 +178,16 @@ class DavConnection(HTTPConnection):
         return True
 
     def _leave(self) -> bool:
-        """Begin to end. Gives whether the connection stays for the moment, to be read from."""
-        if not self.lingers or not self.server.ready:
+        """Begin to end. Gives whether the connection stays for the moment."""
+        self._is_leaving = True
+        return self._go_on_leaving()
+
+    def _go_on_leaving(self) -> bool:
+        if not self.wfile.flush():
+            return self._wait_to_write()
+        if self._ends:
+            return self._throw_away()
+        if not self.lingers:
             return False
         try:
             self.socket.shutdown(socket.SHUT_WR)
@@ -127,6 +201,8 @@ class DavConnection(HTTPConnection):
         """Read what still comes behind the last answer."""
         try:
             return bool(self.socket.recv(1 << 16)) and time.monotonic() < self._ends
+        except BlockingIOError:
+            return True
         except OSError:
             return False
 

@@ -1,36 +1,72 @@
 """From a head to a WSGI environ, and from a WSGI answer to what is sent (PEP 3333)."""
 
 import sys
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from cheroot.wsgi import Gateway_10
 
+from davserver.protocol.messages import Stretch
+from davserver.wsgi import FINISHED, SENDS_FILES
+
+_PATIENCE = 60.0
+"""Seconds that an application waits for a reader that it writes to by itself."""
+
 
 class DavGateway(Gateway_10):
-    """Lets the application answer one request."""
+    """Lets the application answer one request, as fast as the answer is read: `respond` begins, and
+    `go_on` goes on where the connection can take more. Whoever ends it calls `close`.
+    """
 
     # Instead of cheroot's: nothing of it is wanted but that the server finds it here.
     def __init__(self, req: Any) -> None:
         self.req = req
         self._left: int | None = None
+        self._answer: Iterable[bytes | Stretch] = ()
+        self._blocks: Iterator[bytes | Stretch] | None = None
+        self._finished: list[Callable[[int, float], None]] = []
+        self._began = time.monotonic()
+        self._had_written = req.conn.wfile.bytes_written
 
-    def respond(self) -> None:
-        """Call the application and send what it gives. An answer that is shorter than announced
-        ends the connection, which is how its reader learns of it.
+    def respond(self) -> bool:  # type: ignore[override] # nobody waits in ours
+        """Call the application and send what can be sent of its answer. Gives whether that was all.
+        An answer that is shorter than announced ends the connection, which is how its reader learns
+        of it.
         """
-        request = self.req
-        answer: Iterable[bytes] = request.server.wsgi_app(self.get_environ(), self.start_response)
-        try:
-            for block in answer:
+        environ = self.get_environ()
+        environ[FINISHED] = self._finished
+        self._answer = self.req.server.wsgi_app(environ, self.start_response)
+        self._blocks = iter(self._answer)
+        return self.go_on()
+
+    def go_on(self) -> bool:
+        """Send more of the answer. Gives whether that was all."""
+        out = self.req.conn.wfile
+        while out.flush():
+            if self._blocks is None:
+                return True
+            block = next(self._blocks, None)
+            if block is not None:
                 self._send(block)
-            request.finish()
+                continue
+            self._blocks = None
+            self.req.finish()
             if self._left:
-                request.close_connection = True
-        finally:
-            if close := getattr(answer, "close", None):
+                self.req.close_connection = True
+        return False
+
+    def close(self) -> None:
+        """Let go of the answer, and tell who wants to know that it is over."""
+        try:
+            if close := getattr(self._answer, "close", None):
                 close()
+        finally:
+            written = self.req.conn.wfile.bytes_written - self._had_written
+            seconds = time.monotonic() - self._began
+            for tell in self._finished:
+                tell(written, seconds)
 
     def get_environ(self) -> dict[str, Any]:  # type: ignore[override] # its stub says None
         """The environ of the request. Its fields have one character a byte."""
@@ -63,32 +99,40 @@ class DavGateway(Gateway_10):
         has_body = self.req.head.method != "HEAD" and status[:3] not in ("204", "304")
         self._left = int(lengths[0]) if lengths and has_body else None
         self.req.begin(status, headers)
-        return self._send
+        return self._write
 
-    def _send(self, block: bytes) -> None:
-        if not block:
+    def _write(self, block: bytes) -> None:
+        """What an application calls that gives no iterable: it cannot be held up otherwise."""
+        self._send(block)
+        self.req.conn.wfile.settle(_PATIENCE)
+
+    def _send(self, block: bytes | Stretch) -> None:
+        size = block.size if isinstance(block, Stretch) else len(block)
+        if not size:
             return
         if self._left is not None:
-            if len(block) > self._left:
+            if size > self._left:
                 raise ValueError("the answer is longer than announced")
-            self._left -= len(block)
+            self._left -= size
         self.req.write(block)
 
 
-def common(server: Any, address: str, port: int) -> dict[str, Any]:
+def common(conn: Any) -> dict[str, Any]:
     """What the environs of all requests on a connection have."""
+    server = conn.server
     return {
         "ACTUAL_SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": address,
-        "REMOTE_PORT": str(port),
+        "REMOTE_ADDR": conn.remote_addr,
+        "REMOTE_PORT": str(conn.remote_port),
         "SCRIPT_NAME": "",
         "SERVER_NAME": server.server_name,
-        "SERVER_PORT": str(server.bind_addr[1]),
+        "SERVER_PORT": str(conn.listener.port),
         "SERVER_SOFTWARE": server.software,
         "wsgi.errors": sys.stderr,
-        "wsgi.multiprocess": False,
+        "wsgi.multiprocess": server.is_one_of_many,
         "wsgi.multithread": True,
         "wsgi.run_once": False,
         "wsgi.url_scheme": "http",
         "wsgi.version": (1, 0),
+        SENDS_FILES: conn.wfile.can_send_files,
     }

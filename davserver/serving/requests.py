@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -10,7 +11,7 @@ from typing import Any
 from cheroot.server import HTTPRequest
 
 from davserver import counts
-from davserver.protocol.messages import CutShort
+from davserver.protocol.messages import CutShort, Stretch
 from davserver.serving.bodies import ChunkedBody, Invite, SizedBody
 from davserver.serving.heads import Head, Refused
 
@@ -18,9 +19,6 @@ log = logging.getLogger("davserver.serving")
 
 DRAIN = 1 << 16
 """Bytes of an unread body that are read to keep a connection; beyond them it is closed."""
-
-_TOGETHER = 1 << 16
-"""Bytes up to which a block is sent in one piece with the head before it."""
 
 
 class DavRequest(HTTPRequest):
@@ -33,27 +31,55 @@ class DavRequest(HTTPRequest):
         self.head = head
         self.sent_headers = False
         self.close_connection = not head.stays
+        self._gateway: Any = None
         self._status = ""
         self._headers: list[tuple[str, str]] = []
         self._is_chunked = False
-        self._invite = invite = Invite(conn.wfile, head.waits)
+        self._invite = invite = Invite(conn.wfile.push, head.waits)
         self.rfile = (
             ChunkedBody(conn.rfile, invite)
             if head.length is None
             else SizedBody(conn.rfile, head.length, invite)
         )
 
-    def respond(self) -> None:
-        """Let the application answer. What it has left of the body is skipped, if that is little:
-        nobody waits for it here. Raises Broken.
+    def respond(self) -> bool:  # type: ignore[override] # nobody waits in ours
+        """Let the application answer. Gives whether the answer has been sent as a whole; where it
+        has not, `go_on` is to be called when more can be sent, or `abort`. Raises Broken.
         """
+        self._gateway = gateway = self.server.gateway(self)
+        return self._done(gateway.respond)
+
+    def go_on(self) -> bool:
+        """Send more of the answer, and give and raise what `respond` does."""
+        return self._done(self._gateway.go_on)
+
+    def abort(self) -> None:
+        """Give the answer up."""
+        gateway, self._gateway = self._gateway, None
+        if gateway is not None:
+            gateway.close()
+
+    def _done(self, step: Callable[[], bool]) -> bool:
         try:
-            self.server.gateway(self).respond()
+            if not step():
+                return False
         except CutShort as error:
             cause = error.__cause__
             log.warning("%s was cut short: %r", self.head.method, cause)
             counts.storage_failed(self.head.method, HTTPStatus.INTERNAL_SERVER_ERROR, cause)
+            self.conn.wfile.drop()
             self.close_connection = True
+        except BaseException:
+            self.abort()
+            raise
+        self.abort()
+        self._leave_body()
+        return True
+
+    def _leave_body(self) -> None:
+        """What the application has left of the body is skipped, if that is little: nobody waits for
+        it here.
+        """
         inbox = self.conn.rfile
         inbox.is_quiet = True
         is_read = self.rfile.drain(DRAIN)
@@ -71,31 +97,32 @@ class DavRequest(HTTPRequest):
         """Keep what the head of the answer says, until there is something to send behind it."""
         self._status, self._headers = status, headers
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytes | Stretch) -> None:
         """Send a block of the answer, with the head in front of the first."""
         head = b"" if self.sent_headers else self._answer_head()
         self.sent_headers = True
-        send = self.conn.wfile.write
+        out = self.conn.wfile
         if not self._may_have_a_body:
-            send(head)
-            return
-        if self._is_chunked:
-            block = b"%x\r\n%b\r\n" % (len(block), block)
-        if head and len(block) <= _TOGETHER:
-            send(head + block)
-            return
-        if head:
-            send(head)
-        send(block)
+            out.push(head)
+        elif isinstance(block, Stretch):
+            if head:
+                out.push(head)
+            out.push_file(block)
+        elif self._is_chunked:
+            out.push(b"%b%x\r\n%b\r\n" % (head, len(block), block))
+        elif head:
+            out.push(head, block)
+        else:
+            out.push(block)
 
     def finish(self) -> None:
         """Send what is still to be sent: the head of an answer without a body, the last chunk."""
         if not self.sent_headers:
             head = self._answer_head(has_body=False)
             self.sent_headers = True
-            self.conn.wfile.write(head)
+            self.conn.wfile.push(head)
         elif self._is_chunked:
-            self.conn.wfile.write(b"0\r\n\r\n")
+            self.conn.wfile.push(b"0\r\n\r\n")
 
     @property
     def _may_have_a_body(self) -> bool:
@@ -119,7 +146,7 @@ class DavRequest(HTTPRequest):
                 self.close_connection = True
         elif "content-length" not in names and self._may_have_a_body:
             lines.append("Content-Length: 0")
-        if self.rfile.is_too_long(DRAIN) or not self.server.ready:
+        if self.rfile.is_too_long(DRAIN) or self.server.is_ending:
             self.close_connection = True
         # Nothing but this answer is said any more.
         self._invite.is_awaited = False
@@ -148,7 +175,7 @@ def refuse(conn: Any, refused: Refused) -> None:
         f"Date: {_date(int(time.time()))}\r\n\r\n"
     )
     conn.lingers = True
-    conn.wfile.write(head.encode("latin-1") + body)
+    conn.wfile.push(head.encode("latin-1") + body)
 
 
 @lru_cache(maxsize=1)

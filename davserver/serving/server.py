@@ -4,7 +4,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cheroot.wsgi import Server
@@ -12,15 +12,21 @@ from cheroot.wsgi import Server
 from davserver import __version__
 from davserver.serving.connections import DavConnection
 from davserver.serving.gateway import DavGateway
-from davserver.serving.idle import IdleConnections
 from davserver.serving.listeners import Listener
+from davserver.serving.pace import Floor
+from davserver.serving.waiting import WaitingConnections
 from davserver.serving.workers import Workers
 from davserver.wsgi import App
 
 log = logging.getLogger("davserver.serving")
 
 IDLE_SECONDS = 60
-"""How long a connection may say nothing, within a request or between two."""
+"""How long a connection may say nothing between two requests, or read nothing of an answer."""
+FLOOR = Floor(100, 30.0)
+PLACES = 256
+CONNECTIONS = 10_000
+DRAINING_SECONDS = 0.02
+"""How often somebody looks whether all is finished."""
 SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
 """The signals that end the server."""
 
@@ -33,28 +39,51 @@ def block_signals() -> None:
 class DavServer(Server):
     """Serves a WSGI application at ``listeners``, which stay open when it ends.
 
-    `prepare` is called once, in the process that serves; `serve` runs until `stop`.
+    ``threads`` requests are served at a time, and ``places`` more may wait for their bodies, which
+    have to come as fast as ``floor`` says. It holds no more than ``connections``. `prepare` is
+    called once, in the process that serves; `serve` runs until `stop` or `drain`.
     """
 
     ConnectionClass = DavConnection
     version = f"davserver/{__version__}"
 
-    def __init__(self, app: App, listeners: Sequence[Listener], threads: int) -> None:
+    def __init__(
+        self,
+        app: App,
+        listeners: Sequence[Listener],
+        threads: int,
+        *,
+        places: int = PLACES,
+        floor: Floor = FLOOR,
+        connections: int = CONNECTIONS,
+    ) -> None:
         address = listeners[0].socket.getsockname()
         super().__init__(address, app, numthreads=threads, timeout=IDLE_SECONDS)
         self.listeners = tuple(listeners)
+        self.floor = floor
+        self.most = connections
         self.gateway = DavGateway
-        self.requests = Workers(self, threads)
+        self.requests = Workers(self, threads, places)
         self.server_name = "davserver"
         self.software = self.version
         self.shutdown_timeout = 5
+        self.is_draining = False
+        self.is_one_of_many = False
+        """Whether other processes serve the same."""
+        self.beat: Callable[[], None] = lambda: None
+        """Called again and again while the server watches over its connections."""
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether no further request is wanted on a connection."""
+        return self.is_draining or not self.ready
 
     # Instead of cheroot's, which binds.
     def prepare(self) -> None:
         """Begin to accept connections, which wait until `serve` serves them."""
         self._interrupt = None
         self.socket = None
-        self._connections = IdleConnections(self)
+        self._connections = WaitingConnections(self, self.most)
         self.ready = True
         self._start_time = time.time()
 
@@ -63,16 +92,40 @@ class DavServer(Server):
         self.requests.begin()
         super().serve()
 
+    def drain(
+        self,
+        seconds: float,
+        is_hurried: Callable[[], bool] = lambda: False,
+        *,
+        ends_idle: bool = True,
+    ) -> None:
+        """Accept nothing more, let what is under way be finished within ``seconds`` or until
+        somebody ``is_hurried``, and stop. Connections that are idle are ended at once, or, if not
+        ``ends_idle``, have the chance of one more answer.
+        """
+        self.is_draining = True
+        end = time.monotonic() + seconds
+        self._connections.retire()
+        while self._connections.number and time.monotonic() < end and not is_hurried():
+            if ends_idle:
+                self._connections.end_idle()
+            time.sleep(DRAINING_SECONDS)
+        self.stop()
+
     def stop(self) -> None:
         """End all connections and workers. What is under way may be finished within seconds."""
         was_ready = self.ready
         super().stop()
         if was_ready:
-            self._connections.forget()
+            self._connections.release()
 
     def step_aside(self) -> None:
         """The calling thread is about to wait for a disk: somebody else may serve meanwhile."""
         self.requests.step_aside()
+
+    def forget(self, conn: Any) -> None:
+        """A connection has ended."""
+        self._connections.forget(conn)
 
     def take_conn(self) -> Any:
         """The next connection on which something has come; None when the server stops. To be

@@ -1,8 +1,17 @@
 """What comes in on a connection, and what goes out."""
 
+import errno
+import fcntl
+import os
+import select
 import socket
-from typing import Any
+import ssl
+import sys
+import termios
+from collections import deque
+from collections.abc import Callable
 
+from davserver.protocol.messages import CutShort, Stretch
 from davserver.serving import heads
 
 _PIECE = 1 << 16
@@ -10,24 +19,28 @@ _PIECE = 1 << 16
 _LARGE = 1 << 18
 """Bytes that are taken at a time where many are wanted."""
 
+_LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""Nothing can be read or written at the moment."""
+
 
 class Broken(OSError):
-    """The connection cannot be used any more, or nothing came for too long."""
+    """The connection cannot be used any more, or nobody read from it for too long."""
 
 
 class Inbox:
     """The incoming bytes of a connection, of which the head of a request is taken in one piece.
 
-    cheroot asks `has_data`, and counts ``bytes_read``. Whoever waits gets Broken where nothing
-    comes for as long as the socket allows; while it ``is_quiet`` nobody waits.
+    Whoever needs more than has come lets ``wait`` wait, which is told how many bytes have come
+    since the time before. While it ``is_quiet`` nobody waits.
     """
 
-    bytes_read = 0
     is_quiet = False
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: socket.socket, wait: Callable[[int], None]) -> None:
         self._socket = connected
+        self._wait = wait
         self._held = b""
+        self._came = 0
 
     def close(self) -> None:
         self._held = b""
@@ -37,12 +50,16 @@ class Inbox:
         return bool(self._held)
 
     def receive(self) -> bool:
-        """Take in what has come; waits where nothing has. Gives whether the client may still send
-        more.
+        """Take in what has come, if anything has. Gives whether the client may still send more.
+        Raises Broken.
         """
         data = self._received(_PIECE)
-        self._held = self._held + data if self._held else data
-        return bool(data)
+        if data:
+            self._held = self._held + data if self._held else data
+            if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+                # No event will tell of what has been decrypted already.
+                return self.receive()
+        return data != b""
 
     def head(self) -> bytes | None:
         """The next head, without the empty line behind it, or None where it is not whole yet.
@@ -61,16 +78,25 @@ class Inbox:
         return octets
 
     def read(self, size: int) -> bytes:
-        """What comes next: ``size`` bytes, fewer at the end."""
+        """What comes next: ``size`` bytes, fewer at the end. Raises Broken, and what ``wait``
+        raises.
+        """
         data, self._held = self._held[:size], self._held[size:]
         if len(data) == size:
             return data
         pieces = [data]
         left = size - len(data)
-        while left and (data := self._received(min(left, _LARGE))):
+        while left and (data := self._awaited(min(left, _LARGE))):
             pieces.append(data)
             left -= len(data)
         return b"".join(pieces)
+
+    def read_some(self, size: int) -> bytes:
+        """What comes next, ``size`` bytes at most; none at the end. Raises as `read` does."""
+        if self._held:
+            data, self._held = self._held[:size], self._held[size:]
+            return data
+        return self._awaited(size)
 
     def skip(self, size: int) -> int:
         """Throw away up to so many bytes of what has come. Gives how many are left to be."""
@@ -79,38 +105,141 @@ class Inbox:
         return size - skipped
 
     def readline(self, size: int) -> bytes:
-        """A line with its end, cut off after ``size`` bytes; cut short at the end."""
+        """A line with its end, cut off after ``size`` bytes; cut short at the end. Raises as `read`
+        does.
+        """
         while (end := self._held.find(b"\n", 0, size)) < 0 and len(self._held) < size:
-            if not self.receive():
+            data = self._awaited(_PIECE)
+            if not data:
                 return self.read(size) if self._held else b""
+            self._held += data
         return self.read(end + 1 if end >= 0 else size)
 
-    def _received(self, size: int) -> bytes:
-        if self.is_quiet:
-            return b""
+    def _awaited(self, size: int) -> bytes:
+        """What comes next; none at the end, or where nobody waits."""
+        while not self.is_quiet:
+            data = self._received(size)
+            if data is not None:
+                self._came += len(data)
+                return data
+            came, self._came = self._came, 0
+            self._wait(came)
+        return b""
+
+    def _received(self, size: int) -> bytes | None:
+        """What has come; None where nothing has, and nothing at the end."""
         try:
             return self._socket.recv(size)
+        except _LATER:
+            return None
         except OSError as error:
             raise Broken(*error.args) from error
 
 
-class Writer:
-    """The outgoing bytes of a connection, not buffered; cheroot counts ``bytes_written``."""
-
-    bytes_written = 0
+class Outbox:
+    """The outgoing bytes of a connection: sent at once as far as they can be, and the rest held
+    until somebody calls `flush`.
+    """
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
+        self._held: deque[memoryview | Stretch] = deque()
+        self.bytes_written = 0
 
-    def write(self, data: bytes) -> int:
-        """Send all of it. Raises Broken."""
+    @property
+    def can_send_files(self) -> bool:
+        """Whether the kernel can send a file by itself: not through TLS."""
+        return not isinstance(self._socket, ssl.SSLSocket)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is held."""
+        return not self._held
+
+    def push(self, data: bytes, block: bytes = b"") -> None:
+        """Send ``data`` and ``block``. Raises Broken."""
+        if not self._held:
+            sent = self._sent(data, block)
+            if sent == len(data) + len(block):
+                return
+            data, block = data[sent:], block[max(sent - len(data), 0) :]
+        self._held += [memoryview(one) for one in (data, block) if one]
+
+    def push_file(self, stretch: Stretch) -> None:
+        """Send a part of a file. Raises Broken, and CutShort where the file is shorter or cannot
+        be read.
+        """
+        self._held.append(stretch)
+        self.flush()
+
+    def flush(self) -> bool:
+        """Send what is held as far as it can be. Gives whether nothing is left. Raises as
+        `push_file` does.
+        """
+        while self._held:
+            piece = self._held[0]
+            if isinstance(piece, Stretch):
+                sent = self._sent_of(piece)
+                size = piece.size
+                rest: memoryview | Stretch = piece.after(sent)
+            else:
+                sent, size = self._sent(piece), len(piece)
+                rest = piece[sent:]
+            if sent == size:
+                self._held.popleft()
+            elif sent:
+                self._held[0] = rest
+            else:
+                return False
+        return True
+
+    def settle(self, seconds: float) -> None:
+        """Wait until nothing is held. Raises Broken, where nobody reads for so long too."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLOUT)
+        while not self.flush():
+            if not poll.poll(seconds * 1000):
+                raise Broken(errno.ETIMEDOUT, "nobody reads")
+
+    def drop(self) -> None:
+        """Send nothing of what is held."""
+        self._held.clear()
+
+    def _sent(self, data: bytes | memoryview, block: bytes = b"") -> int:
+        """How many bytes the kernel takes."""
         try:
-            self._socket.sendall(data)
+            if not block:
+                sent = self._socket.send(data)
+            elif self.can_send_files:
+                sent = self._socket.sendmsg((data, block))
+            else:
+                sent = self._socket.send(b"".join((data, block)))
+        except _LATER:
+            return 0
         except OSError as error:
             raise Broken(*error.args) from error
-        return len(data)
+        self.bytes_written += sent
+        return sent
+
+    def _sent_of(self, stretch: Stretch) -> int:
+        try:
+            sent = os.sendfile(
+                self._socket.fileno(), stretch.descriptor, stretch.first, stretch.size
+            )
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            if error.errno == errno.EIO:
+                raise CutShort from error
+            raise Broken(*error.args) from error
+        if not sent:
+            raise CutShort
+        self.bytes_written += sent
+        return sent
 
 
-def stream(connected: Any, mode: str, size: int) -> Inbox | Writer:
-    """What cheroot asks for in the way of `socket.makefile`."""
-    return Inbox(connected) if "r" in mode else Writer(connected)
+def unread(connected: socket.socket) -> int:
+    """How many bytes that were sent have not been acknowledged by the other side yet (tcp(7), the
+    ioctl SIOCOUTQ). Raises OSError.
+    """
+    return int.from_bytes(fcntl.ioctl(connected, termios.TIOCOUTQ, bytes(4)), sys.byteorder)

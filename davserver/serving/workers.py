@@ -2,15 +2,14 @@
 
 Threads of Python do not run side by side: more of them make small requests slower, since each
 system call hands the interpreter over to another one and waits to get it back. So the next worker
-leads only when the present one takes long: it reads a large body, or waits for a disk.
+leads only when the present one takes long: it serves a large request, or waits for a disk or for a
+body.
 """
 
 import logging
 import math
-import socket
 import threading
 import time
-from contextlib import suppress
 from typing import Any
 
 from cheroot.workers.threadpool import ThreadPool
@@ -19,12 +18,15 @@ LONG_SECONDS = 0.002
 """How long a leader may serve until the next worker leads."""
 CALM_SECONDS = 0.1
 """After how long without a request nobody looks any more how long the leader takes."""
+SPARE = 4
+"""How many free workers stay for the next time that many are busy."""
 
 log = logging.getLogger("davserver.serving")
 
 
 class Workers(ThreadPool):
-    """The worker threads of ``server``, as many as there will ever be.
+    """The worker threads of ``server``: ``threads`` at most, and one more for each of those that
+    wait for a body, of which there may be ``places``. A new one is made when all others are busy.
 
     They take its connections, one thread at a time. Another thread is to call `look` again and
     again.
@@ -32,11 +34,15 @@ class Workers(ThreadPool):
 
     # What cheroot's stub leaves out.
     server: Any
-    _queue: Any
+    _threads: Any
 
-    def __init__(self, server: Any, threads: int) -> None:
-        super().__init__(server, min=threads, max=threads)
-        self.get = self._next
+    def __init__(self, server: Any, threads: int, places: int) -> None:
+        super().__init__(server, min=threads, max=threads + places)
+        self._places = places
+        self._waiting = 0
+        """How many wait for a body."""
+        self._free = 0
+        """How many have nothing to do and do not lead."""
         self._turn = threading.Condition(threading.Lock())
         self._leader = 0
         """The identifier of a thread, or 0: whoever is free leads."""
@@ -47,16 +53,19 @@ class Workers(ThreadPool):
         self._calm_from = 0.0
         self._alarm = threading.Event()
         self._is_watched = True
-        self._starting = threading.Lock()
         self._is_stopping = False
+
+    @property
+    def number(self) -> int:
+        """How many threads there are."""
+        return len(self._threads)
 
     def start(self) -> None:
         """Nothing: they begin with `begin`, when there are connections to take."""
 
     def begin(self) -> None:
-        with self._starting:
-            if not self._is_stopping:
-                self.grow(self.min)
+        with self._turn:
+            self._add()
 
     def look(self, seconds: float) -> None:
         """Wait, ``seconds`` at most, and let the next worker lead if the leader takes long."""
@@ -78,22 +87,47 @@ class Workers(ThreadPool):
         if self._leader == threading.get_ident():
             self._give_way()
 
+    def take_place(self) -> bool:
+        """The calling worker is about to wait for a body. Gives whether it may."""
+        with self._turn:
+            if self._waiting >= self._places:
+                return False
+            self._waiting += 1
+        self.step_aside()
+        return True
+
+    def give_place(self) -> None:
+        """The calling worker has waited for a body."""
+        with self._turn:
+            self._waiting -= 1
+
     def wake(self) -> None:
         """Let `look` look."""
         self._alarm.set()
 
     def stop(self, timeout: int = 5) -> None:
-        with self._starting, self._turn:
+        """Let all workers end; what they serve is cut off where it takes longer, in seconds."""
+        with self._turn:
             self._is_stopping = True
             self._turn.notify_all()
-        super().stop(timeout)
+        end = time.monotonic() + timeout
+        while threads := list(self._threads):
+            for thread in threads:
+                thread.join(max(LONG_SECONDS, end - time.monotonic()))
+            if time.monotonic() >= end:
+                for thread in self._threads:
+                    thread.cut()
 
-    def _next(self) -> Any:
-        """The next connection to serve, for the worker that calls."""
+    def next(self) -> Any:
+        """The next connection to serve, for the worker that calls; None where it is to end."""
         me = threading.get_ident()
         with self._turn:
+            if self._leader not in (0, me) and self._free >= SPARE:
+                return None
+            self._free += 1
             while self._leader not in (0, me) and not self._is_stopping:
                 self._turn.wait()
+            self._free -= 1
             self._leader, self._since = me, math.inf
         conn = None
         while conn is None and self.server.ready:
@@ -105,12 +139,16 @@ class Workers(ThreadPool):
                     log.exception("cannot wait for connections")
                     time.sleep(LONG_SECONDS)
         if conn is None:
-            return self._queue.get()
+            return None
         self._served += 1
         self._since = time.monotonic()
         if not self._is_watched:
             self._alarm.set()
         return conn
+
+    def end(self, thread: "_Worker") -> None:
+        """A worker has ended."""
+        self._threads.remove(thread)
 
     def _relieve(self) -> None:
         if self._since < time.monotonic() - LONG_SECONDS:
@@ -120,11 +158,55 @@ class Workers(ThreadPool):
         with self._turn:
             if self._since < math.inf:
                 self._leader, self._since = 0, math.inf
-                self._turn.notify()
+                if self._free:
+                    self._turn.notify()
+                elif self.number < self.min + self._waiting:
+                    self._add()
 
-    @staticmethod
-    def _force_close(conn: Any) -> None:
-        """A client that does not read is stopped, too, when the server stops."""
+    def _add(self) -> None:
+        if self._is_stopping:
+            return
+        thread = _Worker(self)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            # The system has no more: who is there has to do.
+            log.error("no further worker can be started: %s", error)
+        else:
+            self._threads.append(thread)
+
+
+class _Worker(threading.Thread):
+    def __init__(self, workers: Workers) -> None:
+        super().__init__(name="davserver worker", daemon=True)
+        self._workers = workers
+        self._conn: Any = None
+
+    def run(self) -> None:
+        try:
+            while (conn := self._workers.next()) is not None:
+                self._conn = conn
+                self._serve(conn)
+                self._conn = None
+                # Nobody is to hold it while this one waits.
+                del conn
+        finally:
+            self._workers.end(self)
+
+    def cut(self) -> None:
+        """Let it find its connection broken, wherever it waits for it."""
+        conn = self._conn
         if conn is not None:
-            with suppress(OSError):
-                conn.socket.shutdown(socket.SHUT_RDWR)
+            conn.cut()
+
+    def _serve(self, conn: Any) -> None:
+        stays = False
+        try:
+            stays = conn.communicate()
+        except Exception:
+            log.exception("cannot serve a connection")
+        finally:
+            if stays:
+                self._workers.server.put_conn(conn)
+            else:
+                conn.close()

@@ -98,7 +98,8 @@ def _served(serve: Serve) -> Iterator[Server]:
 def impatient(place: Path, further: Sequence[str]) -> Iterator[Server]:
     """Our own server, which ends a silent connection soon."""
     change, state = idle(STALL_SECONDS), place / "state.db"
-    with Altered(place / "root", *further, state=state, change=change) as running:
+    grace = ("--upload-grace", str(STALL_SECONDS))
+    with Altered(place / "root", *grace, *further, state=state, change=change) as running:
         yield Server("davserver", running.port, running.process.pid, place / "root")
 
 

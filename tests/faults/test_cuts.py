@@ -76,7 +76,7 @@ def test_a_server_with_a_fault_is_found_guilty(tmp_path: Path, change: str, figu
 def test_a_worker_that_is_missing_is_missed(tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "awake").mkdir(parents=True)
-    with Running(root, "--threads", "4", state=tmp_path / "state.db") as server:
+    with Running(root, "--slow-uploads", "4", state=tmp_path / "state.db") as server:
         assert vitals.awake(server.port, 4, "awake") == 4
         assert vitals.awake(server.port, 6, "awake") == 4
 
@@ -85,7 +85,8 @@ def test_what_is_still_held_is_told() -> None:
     base = Held(40, 19, 40_000_000)
     assert Held(41, 19, 44_900_000).grown(base) == []
     assert Held(30, 19, 30_000_000).grown(base) == []
-    assert len(Held(42, 18, 45_100_000).grown(base)) == 3
+    assert Held(40, 24, 40_000_000).grown(base) == []
+    assert len(Held(42, 25, 45_100_000).grown(base)) == 3
 
 
 def test_what_is_let_go_of_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:

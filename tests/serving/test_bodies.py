@@ -10,11 +10,11 @@ from davserver.serving.bodies import ChunkedBody, Invite, SizedBody
 
 
 def sized(stream: io.IOBase, length: int) -> SizedBody:
-    return SizedBody(stream, length, Invite(io.BytesIO(), False))
+    return SizedBody(stream, length, Invite(io.BytesIO().write, False))
 
 
 def chunked(stream: io.IOBase) -> ChunkedBody:
-    return ChunkedBody(stream, Invite(io.BytesIO(), False))
+    return ChunkedBody(stream, Invite(io.BytesIO().write, False))
 
 
 PIECES = st.lists(st.integers(1, 70), max_size=20)
@@ -148,16 +148,16 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 def test_a_client_that_waits_is_invited_once_and_only_by_a_reader() -> None:
     for make in (lambda invite: SizedBody(io.BytesIO(b"abc"), 3, invite), _three_in_chunks):
         said = io.BytesIO()
-        body = make(Invite(said, True))
+        body = make(Invite(said.write, True))
         assert said.getvalue() == b""
         assert body.read(1) == b"a"
         assert body.read() == b"bc"
         assert said.getvalue() == CONTINUE
         said = io.BytesIO()
-        assert not make(Invite(said, True)).drain(1 << 16)
+        assert not make(Invite(said.write, True)).drain(1 << 16)
         assert said.getvalue() == b""
         said = io.BytesIO()
-        assert whole(make(Invite(said, False)), []) == b"abc"
+        assert whole(make(Invite(said.write, False)), []) == b"abc"
         assert said.getvalue() == b""
 
 

@@ -9,9 +9,14 @@ from hypothesis import strategies as st
 
 from davserver.serving import heads
 from davserver.serving.heads import Refused
-from davserver.serving.streams import Inbox, Writer
+from davserver.serving.streams import Inbox, Outbox
 
 HEAD = b"GET / HTTP/1.1\r\nHost: a"
+
+
+def never(came: int) -> None:
+    """Nobody waits, since a socket with a time-out does."""
+    pytest.fail(f"{came} bytes are waited behind")
 
 
 @pytest.fixture
@@ -19,7 +24,7 @@ def ends() -> Iterator[tuple[Inbox, socket.socket]]:
     near, far = socket.socketpair()
     near.settimeout(5)
     with near, far:
-        yield Inbox(near), far
+        yield Inbox(near, never), far
 
 
 def test_a_head_is_there_when_it_is_whole(ends: tuple[Inbox, socket.socket]) -> None:
@@ -39,7 +44,7 @@ def test_a_head_is_there_when_it_is_whole(ends: tuple[Inbox, socket.socket]) -> 
 
 def test_the_end_is_told(ends: tuple[Inbox, socket.socket]) -> None:
     inbox, far = ends
-    Writer(far).write(b"one\ntw")
+    Outbox(far).push(b"one\n", b"tw")
     far.shutdown(socket.SHUT_WR)
     assert inbox.readline(100) == b"one\n"
     assert inbox.readline(1) == b"t"
@@ -68,7 +73,7 @@ def test_lines_and_pieces_are_what_was_sent(pieces: list[bytes], size: int) -> N
         for piece in pieces:
             far.sendall(piece)
         far.shutdown(socket.SHUT_WR)
-        inbox, found = Inbox(near), b""
+        inbox, found = Inbox(near, never), b""
         while line := inbox.readline(size):
             assert len(line) <= size
             assert b"\n" not in line[:-1]
