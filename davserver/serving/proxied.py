@@ -4,6 +4,7 @@ connection by which a proxy tells whose connection it passes on.
 
 import ipaddress
 import re
+import socket
 from typing import NamedTuple
 
 from davserver.protocol import peers
@@ -55,6 +56,33 @@ def parse(octets: bytes) -> Proxied | None:
         if begins.startswith(octets):
             return None
     raise NotProxied("no PROXY header")
+
+
+class Introduction:
+    """The header that comes first on a connection. It is taken off the socket, and nothing of what
+    is behind it: that may be the first bytes of TLS.
+    """
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._held = b""
+
+    def receive(self) -> Proxied | None:
+        """Take in what has come of it; None where it is not whole yet.
+
+        Raises NotProxied where it is none, or the connection ends within it, and OSError.
+        """
+        try:
+            octets = self._socket.recv(LONGEST, socket.MSG_PEEK)
+        except BlockingIOError:
+            return None
+        if not octets:
+            raise NotProxied("the connection ends within the header")
+        found = parse(self._held + octets)
+        # Taken even while it is not whole, or the socket would have something to read all the time.
+        own = len(octets) if found is None else found.length - len(self._held)
+        self._held += self._socket.recv(own)
+        return found
 
 
 def _line(octets: bytes) -> Proxied | None:

@@ -1,12 +1,13 @@
 """The PROXY protocol: headers as bytes, whole and cut at every place."""
 
 import ipaddress
+import socket
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from davserver.serving.proxied import LONGEST, NotProxied, Proxied, parse
+from davserver.serving.proxied import LONGEST, Introduction, NotProxied, Proxied, parse
 
 SIGN = b"\r\n\r\n\0\r\nQUIT\n"
 FOUR = ipaddress.ip_address("192.0.2.1").packed + ipaddress.ip_address("10.0.0.1").packed
@@ -123,3 +124,48 @@ def test_any_bytes_are_a_header_or_none_or_not_whole(octets: bytes) -> None:
     except NotProxied:
         return
     assert found is None or 0 < found.length <= len(octets)
+
+
+@pytest.mark.parametrize(("octets", "address", "port"), WHOLE.values(), ids=WHOLE)
+@pytest.mark.parametrize("piece", [1, 5, 1 << 20])
+def test_a_header_is_taken_off_a_socket_and_what_is_behind_it_is_not(
+    octets: bytes, address: str | None, port: int, piece: int
+) -> None:
+    behind = b"\x16\x03\x01 and what else belongs to TLS"
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        introduction = Introduction(ours)
+        assert introduction.receive() is None
+        sent = octets + behind
+        found = None
+        while found is None:
+            assert sent
+            theirs.sendall(sent[:piece])
+            sent = sent[piece:]
+            found = introduction.receive()
+            if found is None:
+                # Nothing is left that would wake somebody again and again.
+                with pytest.raises(BlockingIOError):
+                    ours.recv(1)
+        assert found == Proxied(address, port, len(octets))
+        if sent:
+            theirs.sendall(sent)
+        theirs.close()
+        rest = b""
+        while block := ours.recv(1 << 16):
+            rest += block
+        assert rest == behind
+
+
+def test_a_connection_that_ends_is_none() -> None:
+    for begun in (b"", b"PROXY TCP4 ", SIGN):
+        ours, theirs = socket.socketpair()
+        with ours:
+            introduction = Introduction(ours)
+            theirs.sendall(begun)
+            if begun:
+                assert introduction.receive() is None
+            theirs.close()
+            with pytest.raises(NotProxied):
+                introduction.receive()
