@@ -118,19 +118,6 @@ def test_a_unix_socket_alone(tmp_path: Path, root: Path, path: Path) -> None:
     assert not path.exists()
 
 
-def test_the_log_has_readable_addresses(tmp_path: Path, root: Path) -> None:
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        lacking("this machine has no IPv6")
-    given = ("--user", "me", "--insecure-http", "--verbose")
-    with Running(root, *given, listen="[::]:0", state=tmp_path / "state.db") as server:
-        assert talk.ask(server.port, "OPTIONS /seen").status == 200
-        (line,) = [one for one in server.log.read_text().splitlines() if "/seen" in one]
-        assert " 127.0.0.1 " in line
-        assert "::ffff" not in line
-
-
 def test_where_one_cannot_be_none_is(tmp_path: Path, root: Path, path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
