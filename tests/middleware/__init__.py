@@ -1,0 +1,1 @@
+"""What every request passes: the parts that watch."""
