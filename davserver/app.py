@@ -14,7 +14,7 @@ from davserver.middleware.errors import Errors
 from davserver.middleware.forwarded import Forwarded
 from davserver.middleware.hosts import Hosts
 from davserver.provider import Provider
-from davserver.wsgi import Environ, StartResponse
+from davserver.wsgi import GZIP, Environ, StartResponse
 
 MIDDLEWARE = (AccessLog, Errors, Forwarded, Hosts, Authentication, Dispatch)
 """Outermost first."""
@@ -32,6 +32,7 @@ class DavApp(WsgiDAVApp):
         environ["wsgidav.config"] = self.config
         environ["wsgidav.verbose"] = self.verbose
         environ["wsgidav.provider"] = None
+        environ[GZIP] = self.config[CORRIDOR].gzip
         found: Iterable[bytes] = self.application(environ, start_response)
         return found
 

@@ -14,6 +14,7 @@ usage: davserver ROOT | NAME=PATH ... [options]    serve directories over WebDAV
        davserver export ...   write locks and properties as lines of JSON
        davserver import ...   take such lines from the standard input
        davserver backup ...   copy locks and properties while they are in use
+       davserver cert ...     make a certificate for a local network
 """
 
 TASKS = """\
@@ -21,8 +22,8 @@ tasks:
   davserver ~/files                        serve a directory on this machine
   davserver music=~/Music docs=/srv/docs   serve several, each below its name
   davserver ~/files --read-only            let nobody change anything
-  davserver ~/files --user me --host 0.0.0.0 --behind-tls-proxy
-                                           serve others, through a TLS proxy
+  davserver ~/files --user me --host 0.0.0.0 --cert cert.pem --key key.pem
+                                           serve others, by https
   davserver --config davserver.toml        take all settings from a file
 
 Every option is also a key of the file (read_only) and an environment variable
@@ -34,11 +35,12 @@ variables over the file.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line. Gives the exit code: 2 where it or the configuration is wrong."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    command = given.pop(0) if given and given[0] in commands.TABLE else "serve"
+    names = (*commands.TABLE, *commands.ALONE)
+    command = given.pop(0) if given and given[0] in names else "serve"
     parser = _parser(command)
     known, unknown = parser.parse_known_args(given)
     found = vars(known)
-    file, shares = found.pop("config"), found.pop("share")
+    file, shares = found.pop("config", None), found.pop("share")
     own = {flag.key: found.pop(flag.key) for flag in options.FLAGS if flag.command == command}
     flags = {key: value for key, value in found.items() if value is not None}
     try:
@@ -47,6 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ConfigError(_unknown(flag, command))
         if sys.getfilesystemencoding() != "utf-8":
             raise ConfigError("File names need UTF-8: set PYTHONUTF8=1, or a UTF-8 locale.")
+        if command in commands.ALONE:
+            for path in shares:
+                raise ConfigError(f"{path}: davserver {command} serves no directory.")
+            return commands.ALONE[command](**own)
         named = (shares, file, os.environ.get(options.SHARES), os.environ.get(options.CONFIG))
         if command == "serve" and not any(named):
             parser.print_help(sys.stderr)
@@ -60,12 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _unknown(flag: str, command: str) -> str:
     """The sentence about an option that a sub-command does not have."""
-    for other in options.FLAGS:
-        if other.flag == flag:
-            return f"{flag} is an option of davserver {other.command} alone."
-    own = [one.flag for one in options.FLAGS if one.command == command]
-    nearest = config.nearest(flag, [*own, *(option.flag for option in options.OPTIONS)])
-    return f"unknown option {flag}{nearest}"
+    others = [other.command for other in options.FLAGS if other.flag == flag]
+    if others:
+        return f"{flag} is an option of davserver {' and '.join(others)} alone."
+    known = [one.flag for one in options.FLAGS if one.command == command]
+    if command not in commands.ALONE:
+        known += [option.flag for option in options.OPTIONS]
+    return f"unknown option {flag}{config.nearest(flag, known)}"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -85,6 +92,19 @@ class _Parser(argparse.ArgumentParser):
 def _parser(command: str) -> argparse.ArgumentParser:
     parser = _Parser(prog="davserver", usage=USAGE.removeprefix("usage: "), allow_abbrev=False)
     parser.add_argument("share", nargs="*")
+    if command not in commands.ALONE:
+        _add_settings(parser)
+    for own in options.FLAGS:
+        if own.command == command and own.metavar:
+            action = "append" if own.repeats else "store"
+            parser.add_argument(own.flag, metavar=own.metavar, action=action)
+        elif own.command == command:
+            parser.add_argument(own.flag, action="store_true")
+    parser.add_argument("--version", action="version", version=f"davserver {__version__}")
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config")
     for option in options.OPTIONS:
         if option.kind == "bool":
@@ -92,10 +112,3 @@ def _parser(command: str) -> argparse.ArgumentParser:
             parser.add_argument(option.flag, action=action, default=None)
         else:
             parser.add_argument(option.flag, metavar=option.metavar)
-    for own in options.FLAGS:
-        if own.command == command and own.metavar:
-            parser.add_argument(own.flag, metavar=own.metavar)
-        elif own.command == command:
-            parser.add_argument(own.flag, action="store_true")
-    parser.add_argument("--version", action="version", version=f"davserver {__version__}")
-    return parser

@@ -52,12 +52,15 @@ class Settings:
     durability: str
     user: str | None
     allowed_hosts: tuple[str, ...]
+    cert: str | None
+    key: str | None
     behind_tls_proxy: bool
     insecure_http: bool
     follow_symlinks: bool
     file_mode: int | None
     dir_mode: int | None
     infinite_depth: bool
+    gzip: bool
     lock_timeout: int
     threads: int
     slow_uploads: int
@@ -103,7 +106,7 @@ def load(
         shares = _shares_of_file(table, file)
         for key, value in table.items():
             values[key] = _checked(BY_KEY[key], value, f"{file}: {key}")
-            if key == "state":
+            if key in _FILES:
                 values[key] = _beside(file, values[key])
             sources[key] = file
     _check_environment(environment)
@@ -295,6 +298,8 @@ _PARSERS: dict[str, Any] = {
 }
 _MOST_PERMISSIONS = 0o777
 """Of a socket: nothing else of a mode has a meaning there."""
+_FILES = {"state": "state", "cert": "certificate", "key": "key"}
+"""Options that name a file, which must not lie where clients can read or replace it."""
 _LEAST = {
     "port": (0, 65_535),
     "lock_timeout": (1, 31_536_000),
@@ -329,16 +334,27 @@ def _check(settings: Settings) -> None:
     for share in settings.shares:
         _check_root(share)
     _check_apart(settings.shares)
-    if settings.state is not None:
-        if not settings.state or "\0" in settings.state:
-            raise ConfigError(f"{_where(settings, 'state')}: must be the path of a file.")
-        state = Path(os.path.realpath(settings.state))
-        for share in settings.shares:
-            if state.is_relative_to(os.path.realpath(share.path)):
-                raise ConfigError(
-                    f"{_where(settings, 'state')}: the state must not lie in a served directory "
-                    f"({share.path})."
-                )
+    for key in _FILES:
+        _check_path(settings, key)
+    if settings.key is not None and settings.cert is None:
+        raise ConfigError(
+            f"{_where(settings, 'key')}: a key needs its certificate: name that with --cert."
+        )
+
+
+def _check_path(settings: Settings, key: str) -> None:
+    path = getattr(settings, key)
+    if path is None:
+        return
+    if not path or "\0" in path:
+        raise ConfigError(f"{_where(settings, key)}: must be the path of a file.")
+    real = Path(os.path.realpath(path))
+    for share in settings.shares:
+        if real.is_relative_to(os.path.realpath(share.path)):
+            raise ConfigError(
+                f"{_where(settings, key)}: the {_FILES[key]} must not lie in a served directory "
+                f"({share.path})."
+            )
 
 
 def _check_addresses(settings: Settings) -> None:
@@ -408,10 +424,11 @@ def check_host(settings: Settings, host: str) -> None:
             f"{host} can be reached from other machines: a login is needed there. "
             "Start it with --user NAME, or at 127.0.0.1."
         )
-    if not (settings.behind_tls_proxy or settings.insecure_http):
+    if not (settings.cert or settings.behind_tls_proxy or settings.insecure_http):
         raise ConfigError(
-            f"At {host} the password would cross the network unencrypted. Put a proxy "
-            "with TLS in front and say --behind-tls-proxy, or accept it with --insecure-http."
+            f"At {host} the password would cross the network unencrypted. Give it a "
+            "certificate with --cert and --key (davserver cert makes one), or put a proxy with TLS "
+            "in front and say --behind-tls-proxy, or accept it with --insecure-http."
         )
 
 

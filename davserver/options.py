@@ -134,6 +134,24 @@ OPTIONS: tuple[Option, ...] = (
         "NAMES",
     ),
     Option(
+        "cert",
+        "str",
+        None,
+        "speak TLS, with this certificate (PEM)",
+        "Speak TLS, with the certificate in this PEM file, behind which those that signed it may "
+        "follow. `davserver cert` makes one for a local network.",
+        "FILE",
+    ),
+    Option(
+        "key",
+        "str",
+        None,
+        "the key of the certificate, if in another file",
+        "PEM file with the key of the certificate, without a password; not needed where the file "
+        "of the certificate holds it too.",
+        "FILE",
+    ),
+    Option(
         "behind_tls_proxy",
         "bool",
         False,
@@ -177,6 +195,13 @@ OPTIONS: tuple[Option, ...] = (
         True,
         "answer PROPFIND with Depth: infinity (on)",
         "Answer PROPFIND with Depth: infinity.",
+    ),
+    Option(
+        "gzip",
+        "bool",
+        True,
+        "code listings for clients that take gzip (on)",
+        "Send listings and other XML gzip-coded to clients that take it. Files are never coded.",
     ),
     Option(
         "lock_timeout",
@@ -253,12 +278,15 @@ def _default(option: Option) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A flag that one sub-command has of its own: no setting."""
+    """A flag that one sub-command has of its own: no setting. It can be given often if it
+    ``repeats``.
+    """
 
     command: str
     key: str
     brief: str
     metavar: str = ""
+    repeats: bool = False
 
     @property
     def flag(self) -> str:
@@ -268,6 +296,8 @@ class Flag:
 FLAGS: tuple[Flag, ...] = (
     Flag("check", "repair", "check: mend what is wrong"),
     Flag("backup", "output", "backup: the new file", "FILE"),
+    Flag("cert", "output", "cert: where to put the new files", "FOLDER"),
+    Flag("cert", "name", "cert: a further name or address", "NAME", repeats=True),
 )
 
 BY_KEY = {option.key: option for option in OPTIONS}

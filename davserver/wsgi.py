@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from davserver import counts
-from davserver.protocol import faults, messages, paths
+from davserver.protocol import codings, faults, messages, paths
+from davserver.protocol.codings import Gzip
 from davserver.protocol.faults import Fault
 from davserver.protocol.messages import Answer, FileContent, Request
 from davserver.protocol.paths import Path
@@ -28,6 +29,8 @@ FINISHED = "davserver.finished"
 """The key of a list of what is called when an answer is over, whole or not: with the bytes that
 were written, the head included, and the seconds that it took.
 """
+GZIP = "davserver.gzip"
+"""Where an environ says whether answers may be gzip-coded."""
 
 _NO_BODY = (204, 304)
 
@@ -70,6 +73,9 @@ def respond(answer: Answer, environ: Environ, start_response: StartResponse) -> 
     if isinstance(body, bytes) and length is None:
         length = len(body)
     headers = list(answer.headers)
+    if answer.codable and length != 0 and environ.get(GZIP):
+        wish = codings.gzip(environ.get("HTTP_ACCEPT_ENCODING"))
+        body, length = _coded(wish, body, length, headers)
     if length is not None and status not in _NO_BODY:
         headers.append(("Content-Length", str(length)))
     start_response(f"{status.value} {status.phrase}", headers)
@@ -89,6 +95,30 @@ def _gather(blocks: Iterable[bytes]) -> tuple[bytes | Iterable[bytes], int | Non
     if second is None:
         return first, None
     return _Rest(chain((first, second), rest), rest), None
+
+
+def _coded(
+    wish: Gzip,
+    body: bytes | Iterable[bytes],
+    length: int | None,
+    headers: list[tuple[str, str]],
+) -> tuple[bytes | Iterable[bytes], int | None]:
+    """The body and its length as the client wishes them, if that is worth it, with the headers that
+    say so.
+    """
+    if wish is not Gzip.MUST and length is not None and length < codings.LEAST:
+        return body, length
+    headers.append(("Vary", "Accept-Encoding"))
+    if wish is Gzip.NO:
+        return body, length
+    headers.append(("Content-Encoding", "gzip"))
+    if not isinstance(body, bytes):
+        return _Rest(codings.stream(body), body), None
+    if not body:
+        # To HEAD nobody tells the length of what is not made.
+        return body, None
+    body = codings.compressed(body)
+    return body, len(body)
 
 
 def _close(body: object) -> None:

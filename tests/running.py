@@ -15,7 +15,7 @@ import pytest
 
 from davserver.tree import TRASH
 
-URL = re.compile(r"(http://[^\s/]+:\d+)/")
+URL = re.compile(r"(https?://[^\s/]+:\d+)/")
 
 
 class Running:

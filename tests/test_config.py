@@ -36,12 +36,15 @@ VALUES: dict[str, tuple[tuple[str, str, object], tuple[str, str, object]]] = {
     "durability": (("rename", '"rename"', "rename"), ("sync", '"sync"', "sync")),
     "user": (("me", '"me"', "me"), ("you", '"you"', "you")),
     "allowed_hosts": (("a, b", '["a", "b"]', ("a", "b")), ("", "[]", ())),
+    "cert": (("/c/a.pem", '"/c/a.pem"', "/c/a.pem"), ("/c/b.pem", '"/c/b.pem"', "/c/b.pem")),
+    "key": (("/c/a.key", '"/c/a.key"', "/c/a.key"), ("/c/b.key", '"/c/b.key"', "/c/b.key")),
     "behind_tls_proxy": (("1", "true", True), ("0", "false", False)),
     "insecure_http": (("true", "true", True), ("false", "false", False)),
     "follow_symlinks": (("yes", "true", True), ("off", "false", False)),
     "file_mode": (("0640", '"0640"', 0o640), ("600", '"600"', 0o600)),
     "dir_mode": (("2770", '"2770"', 0o2770), ("0755", '"0755"', 0o755)),
     "infinite_depth": (("false", "false", False), ("true", "true", True)),
+    "gzip": (("no", "false", False), ("yes", "true", True)),
     "lock_timeout": (("60", "60", 60), ("1", "1", 1)),
     "threads": (("1", "1", 1), ("1000", "1000", 1000)),
     "slow_uploads": (("1", "1", 1), ("10000", "10000", 10_000)),
@@ -51,8 +54,11 @@ VALUES: dict[str, tuple[tuple[str, str, object], tuple[str, str, object]]] = {
     "verbose": (("TRUE", "true", True), ("FALSE", "false", False)),
 }
 
-NEEDED = {"proxy_protocol": {"DAVSERVER_TRUSTED_PROXIES": "::1"}}
-"""What else has to be set, by the key of an option."""
+NEEDED = {
+    "key": {"DAVSERVER_CERT": "/c/a.pem"},
+    "proxy_protocol": {"DAVSERVER_TRUSTED_PROXIES": "::1"},
+}
+"""What an option cannot be without."""
 
 
 @pytest.fixture
@@ -91,9 +97,9 @@ def test_an_option_comes_from_everywhere_and_the_nearest_wins(
 ) -> None:
     (text, toml, value), (other_text, other_toml, other) = VALUES[option.key]
     needed = NEEDED.get(option.key, {})
-    assert getattr(load(root), option.key) == option.default
-    assert load(root).sources[option.key] == "default"
-    in_file = load(root, {}, needed, write(tmp_path, f"{option.key} = {toml}\n"))
+    assert getattr(load(root, environment=needed), option.key) == option.default
+    assert load(root, environment=needed).sources[option.key] == "default"
+    in_file = load(root, environment=needed, file=write(tmp_path, f"{option.key} = {toml}\n"))
     assert getattr(in_file, option.key) == value
     in_environment = load(root, environment={**needed, option.variable: text})
     assert getattr(in_environment, option.key) == value
@@ -363,6 +369,33 @@ def test_a_state_within_a_share_is_refused(root: Path, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="must not lie in a served directory"):
             load(root, {"state": str(state)})
     load(root, {"state": f"{root}-state.db"})
+
+
+def test_a_certificate_lies_beside_the_file_and_in_no_share(root: Path, tmp_path: Path) -> None:
+    file = write(tmp_path, "root = 'root'\ncert = 'tls/cert.pem'\nkey = 'tls/key.pem'\n")
+    found = config.load({}, [], {}, file)
+    assert (found.cert, found.key) == (f"{tmp_path}/tls/cert.pem", f"{tmp_path}/tls/key.pem")
+    for key, said in (("cert", "certificate"), ("key", "key")):
+        with pytest.raises(ConfigError, match=f"the {said} must not lie in a served directory"):
+            load(root, {"cert": "/c.pem", key: str(root / "x.pem")})
+        with pytest.raises(ConfigError, match="must be the path of a file"):
+            load(root, {"cert": "/c.pem", key: ""})
+
+
+def test_a_key_needs_its_certificate(root: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^--key: a key needs its certificate"):
+        load(root, {"key": "/k.pem"})
+    load(root, {"cert": "/both.pem"})
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_other_machines_need_a_login_and_a_secret_way(root: Path, host: str) -> None:
+    with pytest.raises(ConfigError, match="a login is needed"):
+        load(root, {"host": host, "cert": "/c.pem"})
+    with pytest.raises(ConfigError, match="--cert and --key"):
+        load(root, {"host": host, "user": "me"})
+    for way in ({"cert": "/c.pem"}, {"behind_tls_proxy": True}, {"insecure_http": True}):
+        load(root, {"host": host, "user": "me", **way})
 
 
 def test_the_file_that_explains_every_option_is_valid_as_it_stands() -> None:

@@ -16,6 +16,7 @@ UPWARD: dict[str, frozenset[str]] = {
     "accounts": frozenset({"protocol"}),
     "counts": frozenset(),
     "wsgi": frozenset({"counts", "protocol"}),
+    "certificates": frozenset(),
     "config": frozenset({"options", "protocol"}),
     "share": frozenset({"protocol", "tree", "state"}),
     "shares": frozenset({"protocol", "share", "state", "tree"}),
@@ -23,13 +24,13 @@ UPWARD: dict[str, frozenset[str]] = {
     "opening": frozenset({"config", "protocol", "share", "shares", "state", "tree"}),
     "methods": frozenset({"counts", "protocol", "tree", "share", "shares", "state"}),
     "provider": frozenset({"protocol", "shares", "methods", "wsgi"}),
-    "serving": frozenset({"__init__", "counts", "protocol", "wsgi"}),
+    "serving": frozenset({"__init__", "certificates", "counts", "protocol", "wsgi"}),
     "middleware": frozenset({"protocol", "accounts", "shares", "methods", "provider", "wsgi"}),
     "app": frozenset({"middleware", "provider", "wsgi"}),
     "commands": frozenset(
         {"protocol", "accounts", "app", "config", "middleware", "options", "serving"}
     )
-    | {"opening", "share", "shares", "state", "tree", "upkeep"},
+    | {"certificates", "opening", "share", "shares", "state", "tree", "upkeep"},
     "cli": frozenset({"__init__", "commands", "config", "options"}),
     "options": frozenset(),
     "__main__": frozenset({"cli"}),
@@ -60,6 +61,7 @@ PURE |= {"re", "stat", "string", "types", "typing", "unicodedata", "urllib", "zl
 
 OWNERS: dict[str, tuple[str, ...]] = {
     "argon2": ("accounts/",),
+    "cryptography": ("certificates/",),
     "lxml": ("protocol/documents.py",),
     "wsgidav": ("app.py", "provider.py", "middleware/"),
     "cheroot": ("serving/",),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from davserver.commands import backup, check, export, import_, serve
+from davserver.commands import backup, cert, check, export, import_, serve
 
 TABLE: dict[str, Callable[..., int]] = {
     "backup": backup.run,
@@ -14,3 +14,6 @@ TABLE: dict[str, Callable[..., int]] = {
 """Each is called with the settings, and with its own flags by name (`options.FLAGS`). `serve` is
 what `davserver` does without a sub-command.
 """
+
+ALONE: dict[str, Callable[..., int]] = {"cert": cert.run}
+"""Those that need no settings, and get their own flags alone."""

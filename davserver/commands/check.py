@@ -3,8 +3,10 @@ state and the served trees fit together.
 """
 
 import json
+from datetime import UTC, datetime
 
 from davserver import opening
+from davserver.commands import encryption
 from davserver.commands.repair import look_unstored, mend, mend_unstored
 from davserver.commands.report import Report
 from davserver.config import Settings, shown
@@ -22,12 +24,16 @@ def run(settings: Settings, repair: bool = False) -> int:
     wrong with these. Raises ConfigError.
     """
     told = Report()
+    tls = encryption.of(settings)
     file = opening.state_file(settings)
     opening.require_local(file)
     try:
         told.grounds(opening.survey(settings, file), settings.durability)
     except OSError as error:
         told.wrong(f"the mounted file systems cannot be listed: {error.strerror}")
+    if tls is not None:
+        for line in encryption.described(settings, tls.pair, datetime.now(UTC)):
+            told.say(line)
     try:
         if repair:
             mend(settings, told)

@@ -7,10 +7,12 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from davserver import app, opening
 from davserver.accounts import Account, Accounts, new_password
+from davserver.commands import encryption
 from davserver.commands.listening import base_url, listening, places
 from davserver.config import Settings, shown
 from davserver.middleware import Corridor
@@ -31,16 +33,21 @@ def run(settings: Settings) -> int:
         level=logging.INFO if settings.verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
+    tls = encryption.of(settings)
+    if tls is not None and (warning := tls.pair.warning(datetime.now(UTC))):
+        log.warning("%s: %s", shown(settings.cert), warning)
     with ExitStack() as held:
         shares, state = held.enter_context(opening.opened(settings))
         accounts, password = _accounts(settings)
         hosts = frozenset(name.lower() for name in settings.allowed_hosts)
-        listeners = held.enter_context(listening(settings))
-        corridor = Corridor(shares, accounts, hosts, settings.trusted)
+        scheme = "http" if tls is None else "https"
+        listeners = held.enter_context(listening(settings, scheme))
+        corridor = Corridor(shares, accounts, hosts, settings.gzip, settings.trusted)
         server = DavServer(
             app.build(corridor),
             listeners,
             settings.threads,
+            tls,
             places=settings.slow_uploads,
             floor=Floor(settings.slowest_upload, settings.upload_grace),
             connections=settings.connections,
@@ -127,7 +134,7 @@ def _mount_command(url: str) -> str:
     if sys.platform == "darwin":
         return f"mkdir -p ~/dav && mount_webdav -i {url} ~/dav"
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-        return f"gio mount {url.replace('http://', 'dav://', 1)}"
+        return f"gio mount {url.replace('http', 'dav', 1)}"
     return f"sudo mount -t davfs {url} /mnt"
 
 

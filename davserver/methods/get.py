@@ -227,4 +227,5 @@ def listed(request: Request, members: Sequence[tuple[str, bool]]) -> Answer:
         ),
         b"" if request.method == "HEAD" else body,
         len(body),
+        codable=True,
     )

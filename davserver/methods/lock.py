@@ -158,4 +158,5 @@ def _discovery(
         '<?xml version="1.0" encoding="utf-8"?>\n<D:prop xmlns:D="DAV:">'
         f"<D:lockdiscovery>{content}</D:lockdiscovery></D:prop>"
     )
-    return Answer(status, (("Content-Type", multistatus.CONTENT_TYPE), *extra), body.encode())
+    headers = (("Content-Type", multistatus.CONTENT_TYPE), *extra)
+    return Answer(status, headers, body.encode(), codable=True)

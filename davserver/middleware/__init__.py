@@ -18,12 +18,13 @@ CORRIDOR = "davserver"
 @dataclass(frozen=True, slots=True)
 class Corridor:
     """What the middleware shares. ``allowed_hosts`` are names in lower case, without ports;
-    ``trusted`` are the proxies that are believed.
+    ``gzip`` lets answers be coded; ``trusted`` are the proxies that are believed.
     """
 
     shares: Shares
     accounts: Accounts
     allowed_hosts: frozenset[str] = frozenset()
+    gzip: bool = True
     trusted: Trusted = NOBODY
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Corridor":

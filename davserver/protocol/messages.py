@@ -51,13 +51,15 @@ class Request:
 
 class Answer(NamedTuple):
     """A response. ``body`` is whole, or blocks that are sent as they come; ``length`` is the
-    number of bytes that blocks will have, where it is known.
+    number of bytes that blocks will have, where it is known. ``codable`` says that the body is text
+    which was made for this answer, so that it may be sent gzip-coded.
     """
 
     status: HTTPStatus
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | Iterable[bytes] = b""
     length: int | None = None
+    codable: bool = False
 
 
 class Stretch(NamedTuple):
@@ -102,7 +104,8 @@ def refusal(fault: Fault) -> Answer:
         kind = multistatus.CONTENT_TYPE
     else:
         body, kind = f"{fault.sentence}\n", TEXT
-    return Answer(fault.status, (("Content-Type", kind), *fault.headers), body.encode())
+    headers = (("Content-Type", kind), *fault.headers)
+    return Answer(fault.status, headers, body.encode(), codable=True)
 
 
 def report(responses: Iterable[str]) -> Answer:
@@ -111,4 +114,5 @@ def report(responses: Iterable[str]) -> Answer:
         HTTPStatus.MULTI_STATUS,
         (("Content-Type", multistatus.CONTENT_TYPE),),
         multistatus.stream(responses),
+        codable=True,
     )

@@ -3,13 +3,14 @@
 import logging
 import select
 import socket
+import ssl
 import time
 from contextlib import suppress
 from typing import Any
 
 from cheroot.server import HTTPConnection
 
-from davserver.serving import gateway, requests
+from davserver.serving import gateway, requests, tls
 from davserver.serving.heads import Refused, parse
 from davserver.serving.pace import Pace
 from davserver.serving.requests import DavRequest
@@ -42,15 +43,14 @@ class DavConnection(HTTPConnection):
     # Instead of cheroot's, which prepares for files and look-ups of its own.
     def __init__(self, server: Any, connected: socket.socket, listener: Any, address: Any) -> None:
         self.server = server
-        self.socket = connected
         self.listener = listener
         self.remote_addr, self.remote_port = address[:2] if address else ("", "")
         self.patience: float = server.timeout
         self.last_used = 0.0
         self.requests_seen = 0
-        self._pace = Pace(connected, server.requests, server.floor)
-        self.rfile = Inbox(connected, self._pace.wait)
-        self.wfile = Outbox(connected)
+        self._take(connected)
+        self._is_open = False
+        self._speaks_tls = server.tls is not None and connected.family != socket.AF_UNIX
         self._answering: DavRequest | None = None
         self._is_leaving = False
         self._began = 0.0
@@ -63,6 +63,8 @@ class DavConnection(HTTPConnection):
         """What the environs of all its requests have."""
         if not self._environ:
             self._environ = gateway.common(self)
+            if isinstance(self.socket, ssl.SSLSocket):
+                self._environ |= tls.environ(self.socket)
         return self._environ
 
     @property
@@ -81,7 +83,8 @@ class DavConnection(HTTPConnection):
         try:
             if self._is_leaving:
                 return self._go_on_leaving()
-            return self._serve()
+            self._is_open = self._is_open or self._open()
+            return self._serve() if self._is_open else self._wait_to_open()
         except Refused as refused:
             with suppress(Broken):
                 requests.refuse(self, refused)
@@ -97,6 +100,11 @@ class DavConnection(HTTPConnection):
         finally:
             self._pace.end()
         return False
+
+    def invite(self, line: bytes) -> None:
+        """Ask for the body of a request, if somebody may wait for it. Raises Fault 503, Broken."""
+        self._pace.hold()
+        self.wfile.push(line)
 
     def expire(self) -> bool:
         """Nothing has come, and nothing has been read, for too long. Gives whether it stays even
@@ -131,9 +139,44 @@ class DavConnection(HTTPConnection):
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 
+    def _take(self, connected: socket.socket) -> None:
+        """Speak over this socket from now on."""
+        self.socket = connected
+        self._pace = Pace(connected, self.server.requests, self.server.floor)
+        self.rfile = Inbox(connected, self._pace.wait)
+        self.wfile = Outbox(connected)
+
+    def _open(self) -> bool:
+        """Go on with what comes before the first request. Gives whether it is done. Raises Refused,
+        Broken.
+        """
+        if not self._speaks_tls:
+            return True
+        try:
+            if not isinstance(self.socket, ssl.SSLSocket):
+                speech = tls.speech(self.socket.recv(1, socket.MSG_PEEK))
+                if speech is tls.Speech.HTTP:
+                    raise tls.PLAIN
+                self._take(self.server.tls.wrap(self.socket))
+            awaited = tls.shake_hands(self.socket)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise Broken(*error.args) from error
+        self.events = awaited or READS
+        return not awaited
+
+    def _wait_to_open(self) -> bool:
+        """Whether the connection may take more time to begin."""
+        now = time.monotonic()
+        self._began = self._began or now
+        self.patience = self._short
+        return now - self._began < HEAD_SECONDS and not self.server.is_ending
+
     def _serve(self) -> bool:
         is_open = True
         if self._answering is None:
+            self._began = self._began if self.rfile.has_data() else 0.0
             is_open = self.rfile.receive()
             self.skips = self.rfile.skip(self.skips)
         while True:
@@ -187,6 +230,8 @@ class DavConnection(HTTPConnection):
             return self._wait_to_write()
         if self._ends:
             return self._throw_away()
+        if isinstance(self.socket, ssl.SSLSocket):
+            tls.say_goodbye(self.socket)
         if not self.lingers:
             return False
         try:

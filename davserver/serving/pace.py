@@ -53,10 +53,7 @@ class Pace:
         poll.register(self._socket, select.POLLIN)
         if poll.poll(_SOON):
             return
-        if not self._has_place:
-            self._has_place = self._places.take_place()
-            if not self._has_place:
-                raise faults.crowded()
+        self.hold()
         began = time.monotonic()
         has_come = poll.poll(max(0.0, self._floor.grace - self._waited) * 1000)
         self._waited += time.monotonic() - began
@@ -65,6 +62,13 @@ class Pace:
             if self._came < least or not (self._came or has_come):
                 raise faults.too_slow()
             self._waited, self._came = 0.0, 0
+
+    def hold(self) -> None:
+        """Take a place: somebody is going to wait. Raises Fault 503 where there is none."""
+        if not self._has_place:
+            self._has_place = self._places.take_place()
+            if not self._has_place:
+                raise faults.crowded()
 
     def end(self) -> None:
         """Nobody waits any more: the next body is another one."""

@@ -35,7 +35,7 @@ class DavRequest(HTTPRequest):
         self._status = ""
         self._headers: list[tuple[str, str]] = []
         self._is_chunked = False
-        self._invite = invite = Invite(conn.wfile.push, head.waits)
+        self._invite = invite = Invite(conn.invite, head.waits)
         self.rfile = (
             ChunkedBody(conn.rfile, invite)
             if head.length is None
@@ -168,14 +168,19 @@ class DavRequest(HTTPRequest):
 
 def refuse(conn: Any, refused: Refused) -> None:
     """Answer what no request could be made of, and let the connection end. Raises Broken."""
+    conn.lingers = True
+    conn.wfile.push(refusal(refused, conn.server.software))
+
+
+def refusal(refused: Refused, software: str) -> bytes:
+    """All of the answer to what no request could be made of; the connection ends behind it."""
     body = f"{refused.sentence}\n".encode()
     head = (
         f"HTTP/1.1 {refused.status}\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\nServer: {conn.server.software}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\nServer: {software}\r\n"
         f"Date: {_date(int(time.time()))}\r\n\r\n"
     )
-    conn.lingers = True
-    conn.wfile.push(head.encode("latin-1") + body)
+    return head.encode("latin-1") + body
 
 
 @lru_cache(maxsize=1)

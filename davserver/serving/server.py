@@ -14,6 +14,7 @@ from davserver.serving.connections import DavConnection
 from davserver.serving.gateway import DavGateway
 from davserver.serving.listeners import Listener
 from davserver.serving.pace import Floor
+from davserver.serving.tls import Tls
 from davserver.serving.waiting import WaitingConnections
 from davserver.serving.workers import Workers
 from davserver.wsgi import App
@@ -39,9 +40,10 @@ def block_signals() -> None:
 class DavServer(Server):
     """Serves a WSGI application at ``listeners``, which stay open when it ends.
 
-    ``threads`` requests are served at a time, and ``places`` more may wait for their bodies, which
-    have to come as fast as ``floor`` says. It holds no more than ``connections``. `prepare` is
-    called once, in the process that serves; `serve` runs until `stop` or `drain`.
+    With ``tls`` it is reached by https alone, but at Unix sockets. ``threads`` requests are served
+    at a time, and ``places`` more may wait for their bodies, which have to come as fast as
+    ``floor`` says. It holds no more than ``connections``. `prepare` is called once, in the process
+    that serves; `serve` runs until `stop` or `drain`.
     """
 
     ConnectionClass = DavConnection
@@ -52,6 +54,7 @@ class DavServer(Server):
         app: App,
         listeners: Sequence[Listener],
         threads: int,
+        tls: Tls | None = None,
         *,
         places: int = PLACES,
         floor: Floor = FLOOR,
@@ -60,6 +63,7 @@ class DavServer(Server):
         address = listeners[0].socket.getsockname()
         super().__init__(address, app, numthreads=threads, timeout=IDLE_SECONDS)
         self.listeners = tuple(listeners)
+        self.tls = tls
         self.floor = floor
         self.most = connections
         self.gateway = DavGateway

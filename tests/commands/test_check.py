@@ -1,12 +1,16 @@
 """`davserver check`, and what the door says to a wrong command line."""
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from davserver import __version__, cli, commands, config, options
+from davserver.certificates import reading
 from davserver.commands import serve
+from tests.certificates import pairs
+from tests.certificates.pairs import BAD, Files
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
@@ -128,6 +132,45 @@ def test_a_wrong_command_line_is_one_sentence(
     assert not (tmp_path / "state").exists()
 
 
+def test_check_tells_of_the_certificate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    files = pairs.written(tmp_path, pairs.made("nas.local", "10.9.8.7"))
+    given = ("check", "root", "--cert", str(files.cert), "--key", str(files.key))
+    code, said, _ = run(capsys, *given)
+    assert code == 0
+    assert tomllib.loads(said)["cert"] == str(files.cert)
+    pair = reading.read(str(files.cert), str(files.key))
+    for expected in ("nas.local, 10.9.8.7", f"{pair.ends:%Y-%m-%d}", pair.fingerprint):
+        assert expected in said
+    assert "warning: the certificate" not in said
+    pairs.written(tmp_path, pairs.expired())
+    code, said, _ = run(capsys, *given)
+    assert code == 0
+    assert "warning: the certificate has expired on" in said
+
+
+@pytest.mark.parametrize("command", [("check",), ()], ids=["check", "serve"])
+@pytest.mark.parametrize(("spoil", "named", "said"), BAD.values(), ids=BAD)
+def test_a_bad_pair_stops_the_start(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    command: tuple[str, ...],
+    spoil: Callable[[Files], None],
+    named: str,
+    said: str,
+) -> None:
+    (tmp_path / "root").mkdir()
+    files = pairs.written(tmp_path)
+    spoil(files)
+    given = (*command, "root", "--cert", str(files.cert), "--key", str(files.key))
+    code, out, complaint = run(capsys, *given)
+    assert (code, out) == (2, "")
+    assert complaint.startswith(f"davserver: {getattr(files, named)}: ")
+    assert said in complaint
+    assert complaint.count("\n") == 1
+    assert not (tmp_path / "state").exists()
+
+
 def test_a_flag_without_its_value_is_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run(capsys, ".", "--port")
@@ -150,7 +193,7 @@ def test_the_help_fits_on_one_screen_and_has_every_option(
         run(capsys, "--help")
     assert not ended.value.code
     said = capsys.readouterr().out
-    assert len(said.splitlines()) <= 50
+    assert len(said.splitlines()) <= 60
     assert max(map(len, said.splitlines())) <= 80
     for option in options.OPTIONS:
         assert f"{option.flag} " in said or f"{option.flag}\n" in said

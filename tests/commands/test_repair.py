@@ -406,7 +406,7 @@ def test_flags_of_other_commands_are_told(ground: Ground) -> None:
     for command, flag in (("export", "--repair"), ("check", "--output"), ("import", "--output")):
         said = ground.run(command, flag, "x")
         assert (said.code, said.out) == (2, "")
-        owner = "check" if flag == "--repair" else "backup"
+        owner = "check" if flag == "--repair" else "backup and cert"
         assert said.err == f"davserver: {flag} is an option of davserver {owner} alone.\n"
     said = ground.run("check", "--repare")
     assert said.err == "davserver: unknown option --repare: did you mean --repair?\n"

@@ -98,7 +98,7 @@ def _served(serve: Serve) -> Iterator[Server]:
 def impatient(place: Path, further: Sequence[str]) -> Iterator[Server]:
     """Our own server, which ends a silent connection soon."""
     change, state = idle(STALL_SECONDS), place / "state.db"
-    grace = ("--upload-grace", str(STALL_SECONDS))
+    grace = ("--upload-grace", "1")
     with Altered(place / "root", *grace, *further, state=state, change=change) as running:
         yield Server("davserver", running.port, running.process.pid, place / "root")
 

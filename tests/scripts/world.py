@@ -104,7 +104,7 @@ class World:
         self._shares = Shares(shares, self._state, self.clock, limits=limits, prefix=prefix)
         proxies = self.options.get("trusted_proxies", "")
         trusted = peers.parse(proxies.split(",")) if proxies else peers.NOBODY
-        self.way.serve(app.build(Corridor(self._shares, people, hosts, trusted)))
+        self.way.serve(app.build(Corridor(self._shares, people, hosts, trusted=trusted)))
 
     def end(self) -> None:
         self.stop()

@@ -2,6 +2,7 @@
 
 import io
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Talk:
     """A connection; a context manager that closes it."""
 
     def __init__(self, port: int, *, receive_buffer: int = 0) -> None:
-        self.socket = socket.socket()
+        self.socket: socket.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(SECONDS)
@@ -51,6 +52,12 @@ class Talk:
         self._read.close()
         self.socket.close()
 
+    def encrypt(self, context: ssl.SSLContext) -> None:
+        """Speak TLS from now on. Raises OSError."""
+        self._read.close()
+        self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
+        self._read = self.socket.makefile("rb")
+
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
 
@@ -64,7 +71,7 @@ class Talk:
         if head or status in (204, 304) or status < 200:
             return Reply(status, headers, b"")
         if headers.get("transfer-encoding", "").lower() == "chunked":
-            return Reply(status, headers, b"".join(self._chunks()))
+            return Reply(status, headers, b"".join(self.chunks()))
         if "content-length" in headers:
             return Reply(status, headers, self.take(int(headers["content-length"])))
         return Reply(status, headers, self._read.read())
@@ -89,6 +96,14 @@ class Talk:
             raise Ended(f"{len(data)} of {size} bytes")
         return data
 
+    def chunks(self) -> Iterator[bytes]:
+        """The rest of an answer that comes in chunks. Raises Ended where its last is missing."""
+        while size := int(self._line().partition(";")[0], 16):
+            yield self.take(size)
+            assert self.take(2) == b"\r\n"
+        while self._line():
+            pass
+
     def has_more(self) -> bool:
         """Whether the server says anything before it closes. Raises OSError where it resets."""
         return bool(self._read.peek(1))
@@ -105,13 +120,6 @@ class Talk:
         if not line.endswith(b"\r\n"):
             raise Ended(f"in the head: {line!r}")
         return line[:-2].decode("latin-1")
-
-    def _chunks(self) -> Iterator[bytes]:
-        while size := int(self._line().partition(";")[0], 16):
-            yield self.take(size)
-            assert self.take(2) == b"\r\n"
-        while self._line():
-            pass
 
 
 def request(line: str, *fields: str, body: bytes = b"", host: str = "localhost") -> bytes:
