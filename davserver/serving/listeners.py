@@ -67,7 +67,8 @@ class Listener:
 def listen_at(
     addresses: Sequence[Address], *, unix_mode: int = 0o660, scheme: str = "http"
 ) -> list[Listener]:
-    """Listen at all addresses, or at none. ``unix_mode`` are the permissions of Unix sockets.
+    """Listen at all addresses, or at none. ``unix_mode`` are the permissions of Unix sockets;
+    ``scheme`` is that of the URLs of all others.
 
     Raises CannotListen.
     """
@@ -113,7 +114,7 @@ def _listeners(address: Address, mode: int, scheme: str) -> list[Listener]:
     if isinstance(address, Unix):
         listening, made = unix.bind(address.path, mode, BACKLOG)
         listening.setblocking(False)
-        return [Listener(listening, f"{scheme}://localhost/", address.path, (os.getpid(), *made))]
+        return [Listener(listening, "http://localhost/", address.path, (os.getpid(), *made))]
     return _bound(address, scheme)
 
 
@@ -186,7 +187,7 @@ def _listener(listening: socket.socket, scheme: str) -> Listener:
     if listening.family == socket.AF_UNIX:
         name = listening.getsockname()
         path = name if isinstance(name, str) else f"@{os.fsdecode(name[1:])}"
-        return Listener(listening, f"{scheme}://localhost/", path)
+        return Listener(listening, "http://localhost/", path)
     # What is accepted inherits it. Without it an answer in two pieces waits 40 ms.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     name, number = listening.getsockname()[:2]
