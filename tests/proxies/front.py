@@ -155,7 +155,7 @@ def placed(front: Front, place: Path, path: Path) -> Placed:
     (place / "site.conf").write_text(site)
     user = "user root;\n" if front.keeps_root and not os.geteuid() else ""
     (place / "main.conf").write_text(front.around.format(**values, user=user))
-    _make_pair(place / "pair.pem")
+    make_pair(place / "pair.pem")
     found = Placed(front, place, port)
     if found.user:
         for one in (place, *place.iterdir()):
@@ -195,7 +195,7 @@ def _wait(proxy: Placed, ended: Callable[[], int | None]) -> None:
     raise AssertionError(f"{proxy.front.program} does not run: {logs}")
 
 
-def _make_pair(file: Path) -> None:
+def make_pair(file: Path) -> None:
     """A certificate and its key in one file."""
     key, cert = file.with_suffix(".key"), file.with_suffix(".crt")
     made = run(
