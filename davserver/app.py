@@ -7,16 +7,17 @@ from wsgidav.dav_provider import DAVProvider
 from wsgidav.wsgidav_app import WsgiDAVApp
 
 from davserver.middleware import CORRIDOR, Corridor
-from davserver.middleware.access_log import AccessLog
 from davserver.middleware.authentication import Authentication
 from davserver.middleware.dispatch import Dispatch
 from davserver.middleware.errors import Errors
 from davserver.middleware.forwarded import Forwarded
 from davserver.middleware.hosts import Hosts
+from davserver.middleware.record import Record
+from davserver.middleware.status import Metrics, Status
 from davserver.provider import Provider
 from davserver.wsgi import GZIP, Environ, StartResponse
 
-MIDDLEWARE = (AccessLog, Errors, Forwarded, Hosts, Authentication, Dispatch)
+MIDDLEWARE = (Record, Errors, Forwarded, Status, Hosts, Authentication, Metrics, Dispatch)
 """Outermost first."""
 
 

@@ -4,6 +4,7 @@ file over the defaults of the options.
 
 import difflib
 import os
+import re
 import shlex
 import stat
 import tomllib
@@ -67,6 +68,12 @@ class Settings:
     slowest_upload: int
     upload_grace: int
     connections: int
+    access_log: str | None
+    access_log_format: str
+    status: str
+    healthz: bool
+    readyz: bool
+    metrics: bool
     verbose: bool
     sources: Mapping[str, str]
     file: str = ""
@@ -85,6 +92,23 @@ class Settings:
     def url_path(self) -> UrlPath:
         """The path that all URLs begin with. Raises Fault before it is checked."""
         return paths.parse(self.prefix or "/").path
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPlace:
+    """Where those are told something who watch the server: at names below ``path`` beside the
+    shares, where that is not None (empty is the top); else at the top of an address of their own,
+    the Unix socket ``unix`` or, where that is empty, ``host`` and ``port``.
+    """
+
+    path: str | None = None
+    unix: str = ""
+    host: str = ""
+    port: int = 0
+
+
+NOWHERE = "none"
+STANDARD_ERROR = "-"
 
 
 def load(
@@ -106,8 +130,7 @@ def load(
         shares = _shares_of_file(table, file)
         for key, value in table.items():
             values[key] = _checked(BY_KEY[key], value, f"{file}: {key}")
-            if key in _FILES:
-                values[key] = _beside(file, values[key])
+            values[key] = _in_file(file, key, values[key])
             sources[key] = file
     _check_environment(environment)
     for option in OPTIONS:
@@ -126,6 +149,36 @@ def load(
     settings = Settings(shares=_together(shares), sources=sources, file=file or "", **values)
     _check(settings)
     return settings
+
+
+def access_log(settings: Settings) -> str | None:
+    """The file that requests are logged to, `-` for the standard error; None for none."""
+    if settings.access_log is None:
+        return STANDARD_ERROR if settings.verbose else None
+    return None if settings.access_log == NOWHERE else settings.access_log
+
+
+def status_place(settings: Settings) -> StatusPlace | None:
+    """Where the status is told, None for nowhere. Raises ConfigError."""
+    text = settings.status
+    if text == NOWHERE:
+        return None
+    if text.startswith("/"):
+        if _STATUS_PATH.fullmatch(text):
+            return StatusPlace(path=text.rstrip("/"))
+    elif text.startswith(_UNIX):
+        if len(text) > len(_UNIX) and "\0" not in text:
+            return StatusPlace(unix=text.removeprefix(_UNIX))
+    else:
+        host, colon, port = text.rpartition(":")
+        name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        is_number = port.isascii() and port.isdigit() and int(port) <= 65_535
+        if colon and name and is_number and (":" not in host or name != host):
+            return StatusPlace(host=name, port=int(port))
+    raise ConfigError(
+        f"{_where(settings, 'status')}: must be a path as in /.~dav-status, HOST:PORT, unix:PATH "
+        f"or {NOWHERE}, not {text!r}."
+    )
 
 
 def shown(path: object) -> str:
@@ -192,6 +245,16 @@ def _shares_of_file(table: dict[str, Any], file: str) -> tuple[ShareSettings, ..
             ShareSettings(_share_name(name, where), _beside(file, share["path"]), read_only)
         )
     return tuple(found)
+
+
+def _in_file(file: str, key: str, value: Any) -> Any:
+    """A value of a file: paths are relative to it."""
+    if key == "status":
+        is_socket = value.startswith(_UNIX) and value != _UNIX
+        return _UNIX + _beside(file, value.removeprefix(_UNIX)) if is_socket else value
+    if key == "access_log" and value in (NOWHERE, STANDARD_ERROR, ""):
+        return value
+    return _beside(file, value) if key in _FILES else value
 
 
 def _beside(file: str, path: str) -> str:
@@ -298,8 +361,17 @@ _PARSERS: dict[str, Any] = {
 }
 _MOST_PERMISSIONS = 0o777
 """Of a socket: nothing else of a mode has a meaning there."""
-_FILES = {"state": "state", "cert": "certificate", "key": "key"}
+_FILES = {
+    "state": "state",
+    "cert": "certificate",
+    "key": "key",
+    "access_log": "access log",
+    "status": "socket of the status",
+}
 """Options that name a file, which must not lie where clients can read or replace it."""
+_UNIX = "unix:"
+_STATUS_PATH = re.compile(r"/|(?:/(?!\.{1,2}(?:/|$))[\w.~!$&'()*+,;=:@-]+)+/?", re.ASCII)
+"""No two spellings of one path: no escapes, no dot segments."""
 _LEAST = {
     "port": (0, 65_535),
     "lock_timeout": (1, 31_536_000),
@@ -334,18 +406,27 @@ def _check(settings: Settings) -> None:
     for share in settings.shares:
         _check_root(share)
     _check_apart(settings.shares)
-    for key in _FILES:
-        _check_path(settings, key)
+    log, place = access_log(settings), status_place(settings)
+    files = {key: getattr(settings, key) for key in _FILES}
+    files["access_log"] = None if log == STANDARD_ERROR else log
+    files["status"] = place.unix or None if place else None
+    for key, path in files.items():
+        if path is not None:
+            _check_path(settings, key, path)
     if settings.key is not None and settings.cert is None:
         raise ConfigError(
             f"{_where(settings, 'key')}: a key needs its certificate: name that with --cert."
         )
+    host = place.host if place else ""
+    if host and not hosts.is_loopback(host) and not settings.insecure_http:
+        raise ConfigError(
+            f"{_where(settings, 'status')}: {host} can be reached from other machines, and who "
+            "asks there needs no login: take 127.0.0.1 or unix:PATH, or accept it with "
+            "--insecure-http."
+        )
 
 
-def _check_path(settings: Settings, key: str) -> None:
-    path = getattr(settings, key)
-    if path is None:
-        return
+def _check_path(settings: Settings, key: str, path: str) -> None:
     if not path or "\0" in path:
         raise ConfigError(f"{_where(settings, key)}: must be the path of a file.")
     real = Path(os.path.realpath(path))

@@ -252,7 +252,62 @@ OPTIONS: tuple[Option, ...] = (
         "Connections that are held at a time; for one more the longest idle one is ended.",
         "NUMBER",
     ),
-    Option("verbose", "bool", False, "log every request", "Log every request."),
+    Option(
+        "access_log",
+        "str",
+        None,
+        "log requests to a file, or - for standard error",
+        "Log every request to this file, or to standard error with `-`; `none` is for nowhere, "
+        "with `verbose` too.",
+        "FILE",
+    ),
+    Option(
+        "access_log_format",
+        "str",
+        "combined",
+        "common, combined or json (combined)",
+        "What a line of the access log looks like: `common` and `combined` as Apache has them, "
+        "`json` an object a line.",
+        "FORM",
+        ("common", "combined", "json"),
+    ),
+    Option(
+        "status",
+        "str",
+        "/.~dav-status",
+        "where healthz, readyz, metrics are (/.~dav-status)",
+        "Where `healthz`, `readyz` and `metrics` are: below a path beside the shares, or at the "
+        "top of an address of their own, `HOST:PORT` or `unix:PATH`; `none` for nowhere.",
+        "WHERE",
+    ),
+    Option(
+        "healthz",
+        "bool",
+        True,
+        "tell whether the server lives (on)",
+        "Answer 200 at `healthz` while the server lives.",
+    ),
+    Option(
+        "readyz",
+        "bool",
+        True,
+        "tell whether the server can serve (on)",
+        "Answer at `readyz` 200 while changes can be served, else 503 with the reason.",
+    ),
+    Option(
+        "metrics",
+        "bool",
+        True,
+        "tell metrics to Prometheus (on)",
+        "Count requests, and tell Prometheus at `metrics`.",
+    ),
+    Option(
+        "verbose",
+        "bool",
+        False,
+        "log more, and every request",
+        "Log more, and every request, to standard error unless `access_log` names another place.",
+    ),
 )
 """Every option but the shares, which are arguments of the command line."""
 

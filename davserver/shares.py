@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeVar
 
+from davserver import counts
 from davserver.protocol import faults, paths, resources
 from davserver.protocol.faults import Fault
 from davserver.protocol.paths import Path
@@ -144,7 +145,9 @@ class Shares:
         for intent in reversed(orphans):
             try:
                 with section.writer.attempt():
-                    recovery.recover(section, intent)
+                    is_finished = recovery.recover(section, intent)
+                if intent.operation is not Operation.DISCARD:
+                    counts.recovered(is_finished)
             except recovery.Elsewhere:
                 continue
             except (OSError, Fault) as error:
@@ -336,6 +339,20 @@ class Shares:
     def is_fixed(self, share: Share) -> bool:
         """Whether nothing can be changed in a share."""
         return share.read_only or bool(self.state.damage)
+
+    def are_readable(self) -> bool:
+        """Whether the roots of all shares are still there, and can be listed."""
+        try:
+            for share in self.all.values():
+                root = share.tree.look(())
+                if root is None or not root.st_nlink:
+                    return False
+                directory = share.tree.directory((), reading=True)
+                with directory, directory.scan() as entries:
+                    next(entries, None)
+        except OSError:
+            return False
+        return True
 
     def resolve(self, path: Path) -> Place | None:
         """The place of a path, or None above and beside the shares."""

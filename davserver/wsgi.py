@@ -5,6 +5,7 @@ The only place that calls start_response (PEP 3333).
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from mmap import mmap
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
@@ -20,15 +21,25 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
+Finished = Callable[[int, float | None], None]
+"""Called when an answer is over, sent whole or broken off: with the bytes of its body that were
+sent and the seconds since the request was dispatched, if they are known. Raises nothing.
+"""
+FINISHED = "davserver.finished"
+"""The key of an environ under which our server gives an empty list, and calls each `Finished` that
+is in it in the end. So an answer need not be wrapped to learn of its end, which would hide from
+the server what kind of body it is.
+"""
+IS_STATUS = "davserver.is_status"
+"""The key of an environ that is true on connections of an address for the status alone."""
+
 BLOCK = 1 << 18
 """Bytes of a request body that are asked for at a time."""
+BUFFER = 1 << 19
+"""Bytes of the buffer that a larger one goes through."""
 
 SENDS_FILES = "davserver.sends_files"
 """The key of an environ whose server can send a `Stretch` among the blocks of an answer."""
-FINISHED = "davserver.finished"
-"""The key of a list of what is called when an answer is over, whole or not: with the bytes that
-were written, the head included, and the seconds that it took.
-"""
 GZIP = "davserver.gzip"
 """Where an environ says whether answers may be gzip-coded."""
 
@@ -145,9 +156,7 @@ class _Body:
     """`wsgi.input`, read only when a verb asks for it, and held to its announced length."""
 
     def __init__(self, environ: Environ) -> None:
-        source = environ["wsgi.input"]
-        # What has come is taken at once, where the server lets us.
-        self._read = getattr(source, "read1", source.read)
+        self._input = environ["wsgi.input"]
         length = environ.get("CONTENT_LENGTH") or ""
         is_chunked = "HTTP_TRANSFER_ENCODING" in environ
         if length and not is_chunked and not (length.isascii() and length.isdigit()):
@@ -155,20 +164,38 @@ class _Body:
         self.length: int | None = None if is_chunked else int(length or 0)
         self._whole: bytes | None = None
 
-    def blocks(self) -> Iterator[bytes]:
+    def blocks(self) -> Iterator[bytes | memoryview]:
         rest = self.length
-        while rest is None or rest > 0:
-            try:
-                block = self._read(BLOCK if rest is None else min(BLOCK, rest))
-            except (OSError, ValueError) as error:
-                raise faults.short_body() from error
-            if not block:
-                if rest is None:
-                    return
-                raise faults.short_body()
-            if rest is not None:
-                rest -= len(block)
+        blocks = self._buffered() if rest is None or rest > BLOCK else self._read()
+        try:
+            for block in blocks:
+                yield block
+                if rest is not None:
+                    rest -= len(block)
+        except (OSError, ValueError) as error:
+            raise faults.short_body() from error
+        if rest:
+            raise faults.short_body()
+
+    def _read(self) -> Iterator[bytes]:
+        rest = self.length or 0
+        # What has come is taken at once, where the server lets us.
+        read = getattr(self._input, "read1", self._input.read)
+        while rest and (block := read(min(BLOCK, rest))):
             yield block
+            rest -= len(block)
+
+    def _buffered(self) -> Iterator[bytes | memoryview]:
+        """As `_read`, but into one buffer over and over again: new memory for each block would cost
+        more than what is done with it. Of a buffer from the system only what is filled takes room.
+        """
+        fill = getattr(self._input, "readinto1", None)
+        if fill is None:
+            yield from iter(lambda: self._input.read(BLOCK), b"")
+            return
+        view = memoryview(mmap(-1, BUFFER))
+        while size := fill(view):
+            yield view[:size]
 
     def all(self, limit: int) -> bytes:
         if self._whole is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from davserver import config
-from davserver.config import ConfigError, Settings, ShareSettings
+from davserver.config import ConfigError, Settings, ShareSettings, StatusPlace
 from davserver.options import OPTIONS, Option
 from davserver.protocol import addresses
 from davserver.protocol.addresses import Activated, Tcp, Unix
@@ -51,6 +51,12 @@ VALUES: dict[str, tuple[tuple[str, str, object], tuple[str, str, object]]] = {
     "slowest_upload": (("0", "0", 0), ("4096", "4096", 4096)),
     "upload_grace": (("1", "1", 1), ("60", "60", 60)),
     "connections": (("1", "1", 1), ("1000000", "1000000", 1_000_000)),
+    "access_log": (("/v/a.log", '"/v/a.log"', "/v/a.log"), ("-", '"-"', "-")),
+    "access_log_format": (("json", '"json"', "json"), ("common", '"common"', "common")),
+    "status": (("/s", '"/s"', "/s"), ("[::1]:0", '"[::1]:0"', "[::1]:0")),
+    "healthz": (("no", "false", False), ("yes", "true", True)),
+    "readyz": (("no", "false", False), ("yes", "true", True)),
+    "metrics": (("no", "false", False), ("yes", "true", True)),
     "verbose": (("TRUE", "true", True), ("FALSE", "false", False)),
 }
 
@@ -251,6 +257,79 @@ def test_the_prefix_is_a_path(root: Path) -> None:
     assert load(root).url_path == ()
     for text, path in (("/", ()), ("", ()), ("/dav/", ("dav",)), ("/a%20b//ü", ("a b", "ü"))):
         assert load(root, {"prefix": text}).url_path == path
+
+
+STATUS = {
+    "/.~dav-status": StatusPlace(path="/.~dav-status"),
+    "/": StatusPlace(path=""),
+    "/a/b/": StatusPlace(path="/a/b"),
+    "/..a/.b": StatusPlace(path="/..a/.b"),
+    "none": None,
+    "127.0.0.1:9100": StatusPlace(host="127.0.0.1", port=9100),
+    "localhost:0": StatusPlace(host="localhost", port=0),
+    "[::1]:9100": StatusPlace(host="::1", port=9100),
+    "unix:/run/status": StatusPlace(unix="/run/status"),
+}
+
+
+@pytest.mark.parametrize(("text", "place"), STATUS.items(), ids=list(STATUS))
+def test_the_place_of_the_status(text: str, place: StatusPlace | None, root: Path) -> None:
+    assert config.status_place(load(root, {"status": text})) == place
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "status", "//", "//a", "/a//b", "/../a", "/a/..", "/.", "/%61", "/a?b", "/a#b"),
+        *("/é", "/a b", "::1:80", "[::1]", "127.0.0.1", "127.0.0.1:", ":80", "127.0.0.1:65536"),
+        *("127.0.0.1:x", "127.0.0.1:-1", "127.0.0.1:٣", "unix:", "None", "/a\nb", "[]:80"),
+    ],
+)
+def test_another_place_of_the_status_is_refused(text: str, root: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^--status: must be a path .*\.$"):
+        load(root, {"status": text})
+
+
+def test_a_status_for_other_machines_has_to_be_meant(root: Path) -> None:
+    for text in ("0.0.0.0:9100", "[::]:9100", "example.org:9100"):
+        with pytest.raises(ConfigError, match=r"^--status: .* --insecure-http\.$"):
+            load(root, {"status": text})
+        with pytest.raises(ConfigError, match=r"^--status: .* --insecure-http\.$"):
+            load(root, {"status": text, "behind_tls_proxy": True})
+        load(root, {"status": text, "insecure_http": True})
+
+
+def test_where_requests_are_logged(root: Path, tmp_path: Path) -> None:
+    for flags, expected in (
+        ({}, None),
+        ({"verbose": True}, "-"),
+        ({"access_log": "none", "verbose": True}, None),
+        ({"access_log": "-"}, "-"),
+        ({"access_log": "a.log", "verbose": True}, "a.log"),
+    ):
+        assert config.access_log(load(root, flags)) == expected
+    for text, expected in (
+        ("-", "-"),
+        ("none", None),
+        ("a.log", f"{tmp_path}/a.log"),
+        ("../a.log", f"{tmp_path.parent}/a.log"),
+    ):
+        file = write(tmp_path, f'access_log = "{text}"\n')
+        assert config.access_log(load(root, file=file)) == expected
+    file = write(tmp_path, 'status = "unix:run/status"\n')
+    assert config.status_place(load(root, file=file)) == StatusPlace(unix=f"{tmp_path}/run/status")
+
+
+@pytest.mark.parametrize("key", ["access_log", "status"])
+def test_what_is_written_does_not_lie_in_a_share(key: str, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "way").symlink_to(root)
+    for path in (root / "a", root / "new" / "a", tmp_path / "way" / "a"):
+        text = f"unix:{path}" if key == "status" else str(path)
+        with pytest.raises(ConfigError, match="must not lie in a served directory"):
+            load(root, {key: text})
+    for text in ("", "a\0b"):
+        with pytest.raises(ConfigError, match=r"must be "):
+            load(root, {key: text})
 
 
 FILES = {

@@ -5,8 +5,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from davserver import config, options
+from davserver import config, metrics, options
 
 TOP = Path(__file__).parents[1]
 README = (TOP / "README.md").read_text()
@@ -44,6 +45,12 @@ def test_the_commented_options_of_the_sample_are_valid_too(tmp_path: Path) -> No
     settings = config.load({}, [], {}, str(file))
     assert tomllib.loads(file.read_text()).keys() == {"root", *options.BY_KEY}
     assert settings.file_mode == 0o640
+
+
+def test_the_metrics_of_the_readme_are_those_that_there_are() -> None:
+    families = text_string_to_metric_families(metrics.text(0).decode())
+    named = re.findall(r"`(davserver_\w+)`", part("metrics"))
+    assert {name.removesuffix("_total") for name in named} == {one.name for one in families}
 
 
 def test_the_readme_begins_with_its_two_commands() -> None:

@@ -10,12 +10,13 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from davserver import app, opening
+from davserver import app, config, opening
+from davserver.access_log import AccessLog
 from davserver.accounts import Account, Accounts, new_password
 from davserver.commands import encryption
 from davserver.commands.listening import base_url, listening, places
-from davserver.config import Settings, shown
-from davserver.middleware import Corridor
+from davserver.config import ConfigError, Settings, shown
+from davserver.middleware import HEALTHZ, METRICS, READYZ, Corridor
 from davserver.options import PASSWORD
 from davserver.protocol import paths
 from davserver.protocol.faults import Fault
@@ -39,10 +40,12 @@ def run(settings: Settings) -> int:
     with ExitStack() as held:
         shares, state = held.enter_context(opening.opened(settings))
         accounts, password = _accounts(settings)
-        hosts = frozenset(name.lower() for name in settings.allowed_hosts)
+        access_log = _access_log(settings)
+        if access_log is not None:
+            held.callback(access_log.close)
         scheme = "http" if tls is None else "https"
         listeners = held.enter_context(listening(settings, scheme))
-        corridor = Corridor(shares, accounts, hosts, settings.gzip, settings.trusted)
+        corridor = _corridor(settings, shares, accounts, access_log)
         server = DavServer(
             app.build(corridor),
             listeners,
@@ -72,6 +75,40 @@ def run(settings: Settings) -> int:
             upkeep.stop()
             shares.close()
     return 0 if stopped else 1
+
+
+def _access_log(settings: Settings) -> AccessLog | None:
+    """Raises ConfigError where it cannot be opened."""
+    file = config.access_log(settings)
+    try:
+        return None if file is None else AccessLog(file, settings.access_log_format)
+    except OSError as error:
+        raise ConfigError(
+            f"{shown(file)}: cannot be opened for the access log: {error.strerror}."
+        ) from error
+
+
+def _corridor(
+    settings: Settings, shares: Shares, accounts: Accounts, access_log: AccessLog | None
+) -> Corridor:
+    place = config.status_place(settings)
+    wanted = {HEALTHZ: settings.healthz, READYZ: settings.readyz, METRICS: settings.metrics}
+    return Corridor(
+        shares,
+        accounts,
+        frozenset(name.lower() for name in settings.allowed_hosts),
+        settings.gzip,
+        access_log,
+        frozenset(name for name, is_wanted in wanted.items() if is_wanted and place is not None),
+        None if place is None or place.path is None else _below(settings.url_path, place.path),
+        trusted=settings.trusted,
+    )
+
+
+def _below(prefix: paths.Path, path: str) -> str:
+    """A path of the status below that of all URLs, as PATH_INFO has it: one character a byte."""
+    above = "".join(f"/{name}" for name in prefix)
+    return above.encode("utf-8", "surrogateescape").decode("latin-1") + path
 
 
 def _keep() -> None:

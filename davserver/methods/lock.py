@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from davserver import counts
 from davserver.protocol import (
     conditions,
     documents,
@@ -75,6 +76,7 @@ def run(request: Request, shares: Shares) -> Answer:
             # Else what was there has gone meanwhile: now with an empty file.
             done = not settled.creates or upload is not None
 
+    counts.lock("granted")
     status = HTTPStatus.CREATED if settled.creates else HTTPStatus.OK
     return _discovery(shares, place, status, (("Lock-Token", f"<{wanted.token}>"),))
 
@@ -110,12 +112,14 @@ def _settle(view: View, asked: _Asked) -> _Settled:
     wanted = asked.wanted
     covering, below = locks.conflicts(wanted.root, wanted.deep, wanted.exclusive, held)
     if covering:
+        counts.lock("refused")
         raise faults.lock_conflict(view.root_href(lock) for lock in covering)
     return _Settled(creates, below)
 
 
 def _blocked(shares: Shares, asked: _Asked, in_the_way: Sequence[Lock]) -> Answer:
     """RFC 4918 section 9.10.3: members keep a deep lock from being granted."""
+    counts.lock("refused")
     view = shares.view()
     roots = dict.fromkeys(view.root_href(lock) for lock in in_the_way)
     lines = [multistatus.failure(root, faults.lock_conflict([root])) for root in roots]
@@ -145,6 +149,7 @@ def _refresh(shares: Shares, place: Place, target: Target, guard: Guard, timeout
         settle(section)
         section.writer.refresh_lock(token, timeout, section.now + timeout)
 
+    counts.lock("refreshed")
     return _discovery(shares, place, HTTPStatus.OK, ())
 
 

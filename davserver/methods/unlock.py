@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+from davserver import counts
 from davserver.protocol import conditions, faults, headers, plan
 from davserver.protocol.messages import Answer, Request
 from davserver.share import View
@@ -32,4 +33,5 @@ def run(request: Request, shares: Shares) -> Answer:
         settle(section)
         section.writer.remove_lock(token)
 
+    counts.lock("removed")
     return Answer(HTTPStatus.NO_CONTENT)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from wsgidav.mw.base_mw import BaseMiddleware
 
-from davserver import methods, wsgi
+from davserver import counts, methods, wsgi
 from davserver.middleware import corridor
 from davserver.protocol import faults
 from davserver.wsgi import Environ, StartResponse
@@ -23,6 +23,8 @@ class Authentication(BaseMiddleware):
         if not accounts.anonymous:
             name, password = credentials(environ.get("HTTP_AUTHORIZATION", ""))
             if not name or not accounts.verify(name, password):
+                if "HTTP_AUTHORIZATION" in environ:
+                    counts.login_failed()
                 if environ["REQUEST_METHOD"] == "OPTIONS":
                     return self._greet(environ, start_response)
                 raise faults.unauthenticated(REALM)

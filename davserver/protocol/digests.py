@@ -20,7 +20,7 @@ from davserver.protocol.headers import Headers
 class Hash(Protocol):
     """What `hashlib` has."""
 
-    def update(self, data: bytes, /) -> object: ...
+    def update(self, data: bytes | memoryview, /) -> object: ...
     def digest(self) -> bytes: ...
 
 
@@ -28,7 +28,7 @@ class _Adler32:
     def __init__(self) -> None:
         self._value = 1
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | memoryview, /) -> None:
         self._value = zlib.adler32(data, self._value)
 
     def digest(self) -> bytes:
@@ -42,7 +42,7 @@ class Digests:
         self._expected = tuple(expected)
         self._hashes = {name: ALGORITHMS[name]() for _, name, _ in self._expected}
 
-    def update(self, block: bytes) -> None:
+    def update(self, block: bytes | memoryview) -> None:
         """Take in the next part of the content."""
         for one in self._hashes.values():
             one.update(block)

@@ -20,8 +20,10 @@ class Body(Protocol):
     def length(self) -> int | None:
         """Bytes, or None where the sender does not say."""
 
-    def blocks(self) -> Iterator[bytes]:
-        """The content in blocks. Raises Fault 400 where it ends too early."""
+    def blocks(self) -> Iterator[bytes | memoryview]:
+        """The content in blocks, each good until the next is asked for. Raises Fault 400 where it
+        ends too early.
+        """
 
     def all(self, limit: int) -> bytes:
         """The whole content, as often as it is asked for. Raises Fault 413 where it has more than

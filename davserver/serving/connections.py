@@ -10,6 +10,7 @@ from typing import Any
 
 from cheroot.server import HTTPConnection
 
+from davserver import counts
 from davserver.serving import gateway, requests, tls
 from davserver.serving.heads import Refused, parse
 from davserver.serving.pace import Pace
@@ -86,6 +87,7 @@ class DavConnection(HTTPConnection):
             self._is_open = self._is_open or self._open()
             return self._serve() if self._is_open else self._wait_to_open()
         except Refused as refused:
+            counts.malformed(refused.status[:3])
             with suppress(Broken):
                 requests.refuse(self, refused)
                 return self._leave()
@@ -116,6 +118,7 @@ class DavConnection(HTTPConnection):
                 self._unread = left
                 return True
         elif self.rfile.has_data() and not self._ends:
+            counts.malformed("408")
             with suppress(Broken):
                 requests.refuse(self, _late())
         return False

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 from cheroot.wsgi import Gateway_10
 
 from davserver.protocol.messages import Stretch
-from davserver.wsgi import FINISHED, SENDS_FILES
+from davserver.wsgi import FINISHED, SENDS_FILES, Finished
 
 _PATIENCE = 60.0
 """Seconds that an application waits for a reader that it writes to by itself."""
@@ -26,7 +26,9 @@ class DavGateway(Gateway_10):
         self._left: int | None = None
         self._answer: Iterable[bytes | Stretch] = ()
         self._blocks: Iterator[bytes | Stretch] | None = None
-        self._finished: list[Callable[[int, float], None]] = []
+        self._finished: list[Finished] = []
+        self._given = 0
+        """Bytes of the body that the application has given."""
         self._began = time.monotonic()
         self._had_written = req.conn.wfile.bytes_written
 
@@ -64,9 +66,11 @@ class DavGateway(Gateway_10):
                 close()
         finally:
             written = self.req.conn.wfile.bytes_written - self._had_written
+            # Exact but for chunks that were broken off: their frames are counted with them.
+            sent = min(max(written - self.req.head_size, 0), self._given)
             seconds = time.monotonic() - self._began
             for tell in self._finished:
-                tell(written, seconds)
+                tell(sent, seconds)
 
     def get_environ(self) -> dict[str, Any]:  # type: ignore[override] # its stub says None
         """The environ of the request. Its fields have one character a byte."""
@@ -114,6 +118,7 @@ class DavGateway(Gateway_10):
             if size > self._left:
                 raise ValueError("the answer is longer than announced")
             self._left -= size
+        self._given += size
         self.req.write(block)
 
 

@@ -30,6 +30,8 @@ class DavRequest(HTTPRequest):
         self.conn = conn
         self.head = head
         self.sent_headers = False
+        self.head_size = 0
+        """Bytes of the head of the answer."""
         self.close_connection = not head.stays
         self._gateway: Any = None
         self._status = ""
@@ -84,14 +86,13 @@ class DavRequest(HTTPRequest):
         inbox.is_quiet = True
         is_read = self.rfile.drain(DRAIN)
         inbox.is_quiet = False
-        if self.close_connection:
-            self.conn.lingers = not is_read or inbox.has_data()
-        elif not is_read:
+        if not is_read and not self.close_connection:
             left = self.rfile.left
             if left is None or left > DRAIN:
-                self.close_connection = self.conn.lingers = True
+                self.close_connection = True
             else:
                 self.conn.skips = left
+        self.conn.lingers = self.close_connection
 
     def begin(self, status: str, headers: list[tuple[str, str]]) -> None:
         """Keep what the head of the answer says, until there is something to send behind it."""
@@ -163,6 +164,7 @@ class DavRequest(HTTPRequest):
         ends = len(lines) - 1
         if head.count("\r") != ends or head.count("\n") != ends or "\0" in head:
             raise ValueError("a line end in a header field")
+        self.head_size = len(head)
         return head.encode("latin-1")
 
 

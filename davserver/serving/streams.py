@@ -16,8 +16,8 @@ from davserver.serving import heads
 
 _PIECE = 1 << 16
 """Bytes that are taken at a time where nobody knows how many will come."""
-_LARGE = 1 << 18
-"""Bytes that are taken at a time where many are wanted."""
+_LINE = 1 << 10
+"""Bytes that are taken at a time where a line is wanted."""
 
 _LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """Nothing can be read or written at the moment."""
@@ -77,26 +77,30 @@ class Inbox:
             heads.check(octets)
         return octets
 
-    def read(self, size: int) -> bytes:
-        """What comes next: ``size`` bytes, fewer at the end. Raises Broken, and what ``wait``
-        raises.
+    def read1(self, size: int) -> bytes:
+        """What comes next, ``size`` bytes at most; none at the end. Raises Broken, and what
+        ``wait`` raises.
         """
-        data, self._held = self._held[:size], self._held[size:]
-        if len(data) == size:
-            return data
-        pieces = [data]
-        left = size - len(data)
-        while left and (data := self._awaited(min(left, _LARGE))):
-            pieces.append(data)
-            left -= len(data)
-        return b"".join(pieces)
-
-    def read_some(self, size: int) -> bytes:
-        """What comes next, ``size`` bytes at most; none at the end. Raises as `read` does."""
         if self._held:
             data, self._held = self._held[:size], self._held[size:]
             return data
         return self._awaited(size)
+
+    def readinto1(self, view: memoryview) -> int:
+        """Put what comes next into ``view``. Gives how many bytes, 0 at the end. Raises as `read1`
+        does.
+        """
+        held = min(len(self._held), len(view))
+        if held:
+            view[:held], self._held = self._held[:held], self._held[held:]
+            rest = view[held:]
+            return held + (self._received_into(rest) or 0 if rest else 0)
+        while not self.is_quiet:
+            size = self._received_into(view)
+            if size is not None:
+                return size
+            self._wait_for_more()
+        return 0
 
     def skip(self, size: int) -> int:
         """Throw away up to so many bytes of what has come. Gives how many are left to be."""
@@ -105,35 +109,51 @@ class Inbox:
         return size - skipped
 
     def readline(self, size: int) -> bytes:
-        """A line with its end, cut off after ``size`` bytes; cut short at the end. Raises as `read`
-        does.
+        """A line with its end, cut off after ``size`` bytes; cut short at the end. Raises as
+        `read1` does.
         """
         while (end := self._held.find(b"\n", 0, size)) < 0 and len(self._held) < size:
-            data = self._awaited(_PIECE)
-            if not data:
-                return self.read(size) if self._held else b""
+            # Not much more: what follows the line is better put where it belongs at once.
+            data = self._awaited(_LINE)
             self._held += data
-        return self.read(end + 1 if end >= 0 else size)
+            if not data:
+                break
+        return self.read1(end + 1 if end >= 0 else size) if self._held else b""
 
     def _awaited(self, size: int) -> bytes:
         """What comes next; none at the end, or where nobody waits."""
         while not self.is_quiet:
             data = self._received(size)
             if data is not None:
-                self._came += len(data)
                 return data
-            came, self._came = self._came, 0
-            self._wait(came)
+            self._wait_for_more()
         return b""
+
+    def _wait_for_more(self) -> None:
+        came, self._came = self._came, 0
+        self._wait(came)
 
     def _received(self, size: int) -> bytes | None:
         """What has come; None where nothing has, and nothing at the end."""
         try:
-            return self._socket.recv(size)
+            data = self._socket.recv(size)
         except _LATER:
             return None
         except OSError as error:
             raise Broken(*error.args) from error
+        self._came += len(data)
+        return data
+
+    def _received_into(self, view: memoryview) -> int | None:
+        """How much has come; None where nothing has, and 0 at the end."""
+        try:
+            size = self._socket.recv_into(view)
+        except _LATER:
+            return None
+        except OSError as error:
+            raise Broken(*error.args) from error
+        self._came += size
+        return size
 
 
 class Outbox:

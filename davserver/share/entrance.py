@@ -5,11 +5,12 @@ import sys
 from collections.abc import Callable
 from types import TracebackType
 
+from davserver import counts
 from davserver.protocol import faults
 from davserver.protocol.faults import Fault
 from davserver.share import recovery
 from davserver.share.section import Section
-from davserver.state import Intent, State, Writer
+from davserver.state import Intent, Operation, State, Writer
 
 log = logging.getLogger("davserver.storage")
 
@@ -111,7 +112,10 @@ class Entrance:
 def _is_ended(section: Section, intent: Intent) -> bool:
     """Whether the recovery of an intent has gone forward."""
     try:
-        return recovery.recover(section, intent)
+        is_finished = recovery.recover(section, intent)
     except recovery.Elsewhere:
         # Whoever serves that tree finishes it.
         return False
+    if intent.operation is not Operation.DISCARD:
+        counts.recovered(is_finished)
+    return is_finished

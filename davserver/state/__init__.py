@@ -89,6 +89,9 @@ class Reader(Protocol):
     def lock(self, token: str, now: float) -> Lock | None:
         """The lock of a token."""
 
+    def count_locks(self, now: float) -> int:
+        """How many locks there are."""
+
     def properties(self, path: Path) -> Stored:
         """The dead properties of a resource: names with their elements as XML."""
 

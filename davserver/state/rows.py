@@ -59,6 +59,10 @@ class Rows:
         found = self._locks(f"SELECT {_LOCK} FROM lock WHERE token = ?", [token], now)
         return next(found, None)
 
+    def count_locks(self, now: float) -> int:
+        found = self._rows("SELECT count(*) FROM lock WHERE expires > ?", [now])
+        return found[0][0] if found else 0
+
     def properties(self, path: Path) -> Stored:
         found = Stored()
         query = f"SELECT property, value, kind FROM property WHERE {_AT}"

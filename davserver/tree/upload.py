@@ -66,7 +66,7 @@ class Upload(Closing):
             with suppress(OSError):
                 self._directory.remove_file(self._name)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Append all of ``data``."""
         rest: bytes | memoryview = data
         is_last = False

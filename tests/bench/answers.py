@@ -113,13 +113,19 @@ def found_properties(response: etree._Element) -> dict[str, str]:
     }
 
 
-def stored(answer: Answer, name: str) -> None:
-    """A PROPPATCH that took the property ``name``, a Clark name. Raises Wrong.
+def stored(answer: Answer) -> None:
+    """A PROPPATCH that took everything. Raises Wrong.
 
-    Some servers answer 207 with a 403 inside.
+    Some servers answer 207 with a 403 inside. The names are not looked at: one answers with other
+    ones, and stores the right ones.
     """
-    status(answer, 207)
-    root = etree.fromstring(answer.body, etree.XMLParser(resolve_entities=False))
-    if any(name in found_properties(each) for each in root.iterfind(DAV + "response")):
+    status(answer, 200, 204, 207)
+    if answer.status != 207:
         return
-    raise Wrong(f"did not store {name}")
+    try:
+        root = etree.fromstring(answer.body, etree.XMLParser(resolve_entities=False))
+    except etree.XMLSyntaxError as error:
+        raise Wrong(f"no well-formed XML: {error}") from error
+    found = [each.text or "" for each in root.iter(DAV + "status")]
+    if not found or not all(OK.match(each) for each in found):
+        raise Wrong(f"did not store a property: {', '.join(found) or 'no status'}")

@@ -17,6 +17,8 @@ from tests.bench.peers import Server
 CONNECTIONS = 8
 CONTENT = 1024
 """Bytes of each file that is put."""
+DONE = (200, 201, 204)
+"""What servers answer to a change that they made: which of them, they take differently."""
 
 
 @dataclass(slots=True)
@@ -39,18 +41,13 @@ class Copying:
         copy = server.root / "copy"
         if copy.exists():
             shutil.rmtree(copy)
-        ground.settle(server.root)
+        server.settle()
         answer = client.send(server.port, "COPY", "/tree/", to(server, "/copy/"))
-        answers.status(answer, 201)
+        answers.status(answer, *DONE)
         same(copy, self._planted)
         same(server.root / "tree", self._planted)
         if thorough:
-            for path, size in self._planted.items():
-                if (
-                    size
-                    and (copy / path).read_bytes() != (server.root / "tree" / path).read_bytes()
-                ):
-                    raise Wrong(f"copied other bytes to {path!r}")
+            alike(copy, server.root / "tree", self._planted)
         return answer
 
 
@@ -74,9 +71,9 @@ class Deleting:
         tree = server.root / "tree"
         if not tree.exists():
             ground.plant(tree, self.folders, self.files, random.Random(self._seed))
-        ground.settle(server.root)
+        server.settle()
         answer = client.send(server.port, "DELETE", "/tree/", {"Depth": "infinity"})
-        answers.status(answer, 200, 204)
+        answers.status(answer, *DONE)
         if tree.exists():
             raise Wrong(f"left the tree, answered {answer.status}")
         return answer
@@ -102,9 +99,9 @@ class Moving:
         there, free = "tree", "moved"
         if not (server.root / there).exists():
             there, free = free, there
-        ground.settle(server.root)
+        server.settle()
         answer = client.send(server.port, "MOVE", f"/{there}/", to(server, f"/{free}/"))
-        answers.status(answer, 201)
+        answers.status(answer, *DONE)
         if (server.root / there).exists():
             raise Wrong("left the tree where it was")
         same(server.root / free, self._planted)
@@ -135,9 +132,7 @@ class Putting:
     def ask(self, server: Server, client: Client, *, thorough: bool) -> Answer:
         tree = server.root / "tree"
         if not self.replaces:
-            shutil.rmtree(tree)
-            tree.mkdir()
-            tree.chmod(0o777)
+            emptied(tree)
         bodies = {name: self._chance.randbytes(CONTENT) for name in self._names}
         requests = [
             f"PUT {href('tree/' + name)} HTTP/1.1\r\nHost: {HOST}:{server.port}\r\n"
@@ -145,16 +140,23 @@ class Putting:
             + body
             for name, body in bodies.items()
         ]
-        ground.settle(server.root)
+        server.settle()
         answered = crowd.send(server.port, requests, CONNECTIONS)
-        allowed = (200, 204) if self.replaces else (201,)
         for status in answered.statuses:
-            answers.status(Answer(status, {}, b"", 0), *allowed)
+            answers.status(Answer(status, {}, b"", 0), *DONE)
         same(tree, dict.fromkeys(bodies, CONTENT))
         for name, body in bodies.items():
             if (tree / name).read_bytes() != body:
                 raise Wrong(f"stored other bytes in {name!r}")
         return Answer(answered.statuses[-1], {}, b"", answered.seconds)
+
+
+def emptied(top: Path) -> None:
+    """Make ``top`` anew, as a folder that anyone may change."""
+    if top.exists():
+        shutil.rmtree(top)
+    top.mkdir()
+    top.chmod(0o777)
 
 
 def same(top: Path, planted: Mapping[str, int | None]) -> None:
@@ -165,6 +167,13 @@ def same(top: Path, planted: Mapping[str, int | None]) -> None:
     if found != planted:
         differing = found.items() ^ planted.items()
         raise Wrong(f"{len(found)} members, not {len(planted)}, or not the same: {min(differing)}")
+
+
+def alike(copy: Path, original: Path, planted: Mapping[str, int | None]) -> None:
+    """Raise Wrong unless the files of ``planted`` have the same bytes below both."""
+    for path, size in planted.items():
+        if size and (copy / path).read_bytes() != (original / path).read_bytes():
+            raise Wrong(f"copied other bytes to {path!r}")
 
 
 def to(server: Server, path: str) -> dict[str, str]:

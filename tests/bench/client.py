@@ -9,6 +9,8 @@ import time
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 HOST = "127.0.0.1"
 # Seconds without a byte after which a server counts as stuck; stock WsgiDAV is silent for many
@@ -25,12 +27,16 @@ class Unanswered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer; ``seconds`` is the time from the first byte sent to the last received."""
+    """One answer; ``seconds`` is the time from the first byte sent to the last received.
+
+    Where it stands for many alike, ``count`` says how many the seconds were of.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     seconds: float
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +82,26 @@ class Client:
 
         ``path`` is percent-encoded already. The connection stands before the clock starts.
         """
-        fields = {"Host": f"{HOST}:{port}", **(headers or {}), "Content-Length": str(len(body))}
-        if body:
-            fields["Content-Type"] = "application/xml; charset=utf-8"
-        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        request = f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode("ascii") + body
+        request = framed(port, method, path, headers, body)
         try:
-            with socket.create_connection((HOST, port), timeout=PATIENCE) as connection:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                began = time.perf_counter()
-                connection.sendall(request)
-                answered, filled = self._receive(connection)
-                seconds = time.perf_counter() - began
-        except (OSError, ValueError) as error:
+            with connected(port) as connection:
+                return self.exchange(connection, request)
+        except OSError as error:
             raise Unanswered(f"{method} {path}: {error}") from error
+
+    def exchange(self, connection: socket.socket, request: bytes) -> Answer:
+        """Send a whole request and give its whole answer. Raises Unanswered where none comes."""
+        try:
+            began = time.perf_counter()
+            connection.sendall(request)
+            answered, filled = self._receive(connection)
+            seconds = time.perf_counter() - began
+        except (OSError, ValueError) as error:
+            raise Unanswered(f"{first(request)}: {error}") from error
         with memoryview(self._buffer) as view, view[answered.size : filled] as raw:
             body = joined(raw) if answered.chunked else bytes(raw)
         if answered.total not in {None, filled}:
-            raise Unanswered(f"{method} {path}: {filled} bytes of {answered.total}")
+            raise Unanswered(f"{first(request)}: {filled} bytes of {answered.total}")
         return Answer(answered.status, answered.headers, body, seconds)
 
     def _receive(self, connection: socket.socket) -> tuple[Head, int]:
@@ -119,12 +127,79 @@ class Client:
                 return head, filled
 
 
+class Line:
+    """One connection that stays open for one request after the other. A context manager.
+
+    Where the server closes it after an answer, the next request opens another.
+    """
+
+    def __init__(self, port: int, client: Client) -> None:
+        self._port, self._client = port, client
+        self._connection: socket.socket | None = None
+
+    def ask(self, request: bytes) -> Answer:
+        """Send a whole request and give its whole answer. Raises Unanswered where none comes."""
+        try:
+            connection = self._connection or connected(self._port)
+        except OSError as error:
+            raise Unanswered(f"{first(request)}: {error}") from error
+        self._connection = connection
+        answer = self._client.exchange(connection, request)
+        if answer.headers.get("connection", "").lower() == "close":
+            self.close()
+        return answer
+
+    def close(self) -> None:
+        """Close it; asking again opens it anew."""
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def framed(
+    port: int,
+    method: str,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+) -> bytes:
+    """A whole request; ``path`` is percent-encoded already. A body is XML unless told otherwise."""
+    fields = {"Host": f"{HOST}:{port}", **(headers or {}), "Content-Length": str(len(body))}
+    if body:
+        fields.setdefault("Content-Type", "application/xml; charset=utf-8")
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode("ascii") + body
+
+
+def first(request: bytes) -> str:
+    """The method and the path of a request, for what is said of it."""
+    return b" ".join(request.split(b" ", 2)[:2]).decode("ascii")
+
+
+def connected(port: int) -> socket.socket:
+    """A new connection. Raises OSError."""
+    connection = socket.create_connection((HOST, port), timeout=PATIENCE)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
 def href(path: str) -> str:
     """A path below the root as the path of a URL."""
     return "/" + urllib.parse.quote(path)
 
 
-def parse_head(buffer: bytearray) -> Head:
+def parse_head(buffer: bytes | bytearray) -> Head:
     """Read the status line and the headers, their names in lower case."""
     end = buffer.index(HEAD_END)
     first, *lines = buffer[:end].decode("latin-1").split("\r\n")

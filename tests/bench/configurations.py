@@ -52,7 +52,7 @@ http {{
     fastcgi_temp_path {home}/fastcgi;
     uwsgi_temp_path {home}/uwsgi;
     scgi_temp_path {home}/scgi;
-    dav_ext_lock_zone zone=locks:10m;
+    dav_ext_lock_zone zone=locks:10m timeout=1h;
     server {{
         listen {host}:{port};
         location / {{
@@ -62,6 +62,24 @@ http {{
             dav_ext_lock zone=locks;
         }}
     }}
+}}
+"""
+
+LIGHTTPD = """\
+server.bind = "{host}"
+server.port = {port}
+server.document-root = "{root}"
+server.errorlog = "{home}/error.log"
+server.upload-dirs = ("{home}")
+server.modules = ("mod_setenv", "mod_webdav", "mod_staticfile")
+server.max-keep-alive-requests = 1000000
+include_shell "/usr/share/lighttpd/create-mime.conf.pl"
+webdav.activate = "enable"
+webdav.is-readonly = "disable"
+webdav.sqlite-db-name = "{home}/webdav.db"
+webdav.opts = ("propfind-depth-infinity" => "enable")
+$HTTP["request-method"] == "PROPFIND" {{
+    setenv.set-request-header = ("Content-Type" => "application/xml")
 }}
 """
 
@@ -88,3 +106,33 @@ def wsgidav(root: Path, port: int) -> dict[str, object]:
         "lock_storage": True,
         "verbose": 0,
     }
+
+
+def lighttpd(root: Path, home: Path, port: int) -> str:
+    """lighttpd with mod_webdav over ``root``; what it writes itself lies in ``home``.
+
+    It answers 415 to a PROPFIND that does not tell the type of its body, as rclone's does not.
+    One process, as it comes: two get in each other's way at its database and answer 500.
+    """
+    return LIGHTTPD.format(root=root, home=home, port=port, host=HOST)
+
+
+def asgiwebdav(root: Path) -> dict[str, object]:
+    """asgiwebdav over ``root``: anonymous, with properties, which it does not store by itself."""
+    return {
+        "anonymous": {"enable": True},
+        "provider_mapping": [
+            {"prefix": "/", "uri": f"file://{root}", "ignore_property_extra": False}
+        ],
+        "hide_file_in_dir": {"enable": False},
+        "logging": {"level": "CRITICAL"},
+    }
+
+
+def copyparty(root: Path, home: Path) -> list[str]:
+    """The options of copyparty over ``root``: everybody may do everything, Depth infinity too."""
+    return [
+        *("-v", f"{root}::rwmd.", "-ed", "--daw", "--dav-inf"),
+        # No log, no TLS, no second digest of what is uploaded, nothing of its own in the tree.
+        *("-q", "--http-only", "--put-ck", "no", "--hist", str(home), "--no-thumb"),
+    ]

@@ -11,18 +11,28 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.bench.client import HEAD_END, HOST, LAST_CHUNK, PATIENCE, Head, Unanswered, parse_head
+from tests.bench.client import (
+    HEAD_END,
+    LAST_CHUNK,
+    PATIENCE,
+    Head,
+    Unanswered,
+    connected,
+    joined,
+    parse_head,
+)
 
 BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The statuses in the order of the requests; ``seconds`` from the first byte sent to the last
-    received.
+    """The statuses and the bodies in the order of the requests; ``seconds`` from the first byte
+    sent to the last received.
     """
 
     statuses: Sequence[int]
+    bodies: Sequence[bytes]
     seconds: float
 
 
@@ -32,7 +42,7 @@ def send(port: int, requests: Sequence[bytes], connections: int) -> Answered:
     A connection that a server closes after an answer is opened anew, while the clock runs. Raises
     Unanswered where an answer does not come whole.
     """
-    statuses = [0] * len(requests)
+    statuses, raw = [0] * len(requests), [b""] * len(requests)
     waiting = iter(enumerate(requests))
     try:
         with opened(port, connections) as (selector, crowd):
@@ -48,11 +58,19 @@ def send(port: int, requests: Sequence[bytes], connections: int) -> Answered:
                     if status is None:
                         continue
                     statuses[member.number] = status
+                    raw[member.number] = member.answer
                     sending -= not member.send_next(waiting)
             seconds = time.perf_counter() - began
     except (OSError, ValueError) as error:
         raise Unanswered(str(error)) from error
-    return Answered(statuses, seconds)
+    return Answered(statuses, [body(answer) for answer in raw], seconds)
+
+
+def body(raw: bytes) -> bytes:
+    """The body of a whole answer."""
+    head = parse_head(raw)
+    rest = raw[head.size :]
+    return joined(memoryview(rest)) if head.chunked else rest
 
 
 class _Member:
@@ -60,6 +78,7 @@ class _Member:
 
     def __init__(self, port: int, selector: selectors.BaseSelector) -> None:
         self.number = 0
+        self.answer = b""
         self._port = port
         self._selector = selector
         self._received = bytearray()
@@ -87,6 +106,7 @@ class _Member:
             return None
         if head.total not in {None, len(received)}:
             raise Unanswered(f"{len(received)} bytes of {head.total}")
+        self.answer = bytes(received)
         received.clear()
         if not block or head.headers.get("connection", "").lower() == "close":
             self._connect_anew()
@@ -102,8 +122,7 @@ class _Member:
         return ended if head.total is None else len(self._received) >= head.total
 
     def _connected(self) -> socket.socket:
-        connection = socket.create_connection((HOST, self._port), timeout=PATIENCE)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = connected(self._port)
         self._selector.register(connection, selectors.EVENT_READ, self)
         return connection
 

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # A sparse file: only what is written takes room on the disk that holds it.
-IMAGE_SIZE = 4 << 30
+IMAGE_SIZE = 8 << 30
 INODES = 400_000
 # Lazy tables are written by a kernel thread later, in the middle of a measurement.
 MKFS = ("-q", "-N", str(INODES), "-E", "lazy_itable_init=0,lazy_journal_init=0")
 NAMES = ("report-{}.pdf", "IMG_{}.jpg", "notes {}.txt", "data_{}.csv", "Übung {} (Kopie).docx")
 BIGGEST_FILE = 1024
+BIG_BLOCK = 1 << 20
 OLDEST, NEWEST = 1_500_000_000, 1_790_000_000
 
 
@@ -120,6 +121,16 @@ def plant(top: Path, folders: int, files: int, chance: random.Random) -> dict[st
             os.utime(place, (changed, changed))
             planted[path] = size
     return planted
+
+
+def plant_big(file: Path, size: int, chance: random.Random) -> None:
+    """Write a file of ``size`` bytes that anyone may change, each of its blocks another."""
+    block = chance.randbytes(BIG_BLOCK)
+    with file.open("wb", buffering=0) as written:
+        for number in range(-(-size // BIG_BLOCK)):
+            mark = number.to_bytes(8, "big")
+            written.write((mark + block[len(mark) :])[: size - number * BIG_BLOCK])
+    file.chmod(0o666)
 
 
 def standing(top: Path) -> dict[str, int | None]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -28,14 +29,15 @@ Keep = Callable[[bytes], bytes | None]
 
 
 class Teller(BaseHTTPRequestHandler):
-    """Lists what lies below the root, bent by ``bend``, stores what ``keep`` makes of a body, and
-    claims success for all else.
+    """Lists what lies below the root, bent by ``bend``, stores what ``keep`` makes of a body, sends
+    what it makes of a file, tells ``patched`` of each property, and claims success for all else.
     """
 
     protocol_version = "HTTP/1.1"
     root: ClassVar[Path]
     bend: ClassVar[Bend]
     keep: ClassVar[Keep]
+    patched: ClassVar[str]
 
     def do_PROPFIND(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
@@ -60,24 +62,59 @@ class Teller(BaseHTTPRequestHandler):
             207,
             '<D:multistatus xmlns:D="DAV:"><D:response><D:href>/x</D:href><D:propstat><D:prop>'
             '<colour xmlns="urn:davserver:bench"/></D:prop>'
-            "<D:status>HTTP/1.1 403 Forbidden</D:status></D:propstat></D:response></D:multistatus>",
+            f"<D:status>HTTP/1.1 {self.patched}</D:status></D:propstat></D:response>"
+            "</D:multistatus>",
         )
 
     def do_PUT(self) -> None:
         file = self.root / urllib.parse.unquote(self.path).lstrip("/")
         status = 204 if file.exists() else 201
-        kept = type(self).keep(self.rfile.read(int(self.headers["Content-Length"])))
+        kept = type(self).keep(self.sent())
         if kept is not None:
             file.write_bytes(kept)
         self.answer(status)
 
+    def sent(self) -> bytes:
+        """The body of the request."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+    def do_GET(self) -> None:
+        body = (self.root / urllib.parse.unquote(self.path).lstrip("/")).read_bytes()
+        status, told = 200, ""
+        if found := re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", "")):
+            first, last = int(found[1]), int(found[2])
+            status, told = 206, f"bytes {first}-{last}/{len(body)}"
+            body = body[first : last + 1]
+        body = type(self).keep(body) or b""
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Range", told)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_LOCK(self) -> None:
+        self.sent()
+        self.send_response(200)
+        self.send_header("Lock-Token", "<urn:davserver:bench:lock>")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def do_COPY(self) -> None:
         self.answer(201)
 
-    do_MOVE = do_COPY
+    do_MOVE = do_MKCOL = do_COPY
 
     def do_DELETE(self) -> None:
         self.answer(204)
+
+    do_UNLOCK = do_DELETE
 
     def answer(self, status: int, body: str = "") -> None:
         self.send_response(status)
@@ -123,12 +160,19 @@ def altered(body: bytes) -> bytes | None:
 
 
 @contextlib.contextmanager
-def telling(root: Path, bend: Bend = whole, keep: Keep = all_of_it) -> Iterator[Server]:
+def telling(
+    root: Path, bend: Bend = whole, keep: Keep = all_of_it, patched: str = "403 Forbidden"
+) -> Iterator[Server]:
     """A server in this process that answers as ``bend`` and stores as ``keep`` would have it."""
     teller = type(
         "Bent",
         (Teller,),
-        {"root": root, "bend": staticmethod(bend), "keep": staticmethod(keep)},
+        {
+            "root": root,
+            "bend": staticmethod(bend),
+            "keep": staticmethod(keep),
+            "patched": patched,
+        },
     )
     with ThreadingHTTPServer((HOST, 0), teller) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

@@ -23,8 +23,8 @@ from tests.bench.workloads import Workload
 QUIET = 0.2
 # Pairs that have to be left when noisy ones are thrown away.
 ENOUGH = 3
-# Seconds after which a slow comparison ends early, once it has enough pairs.
-LONG = 45.0
+# Pairs that a slow comparison takes at least: A B B A.
+FEWEST = 2
 # Seconds that a pair should at least take, and how often a short request is repeated for that: the
 # clock of /proc ticks every 10 ms, and cannot see who disturbed anything shorter.
 WINDOW, MOST_REPEATS = 0.3, 20
@@ -40,7 +40,11 @@ class Rejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One side of a pair: the time and the CPU time of a request in seconds, its answer's bytes."""
+    """One side of a pair: the time and the CPU time of a request in seconds, its answer's bytes.
+
+    Where many alike are asked at a time, the time is what each takes of it: the whole by their
+    number, so that twice the time is half the rate.
+    """
 
     seconds: float
     cpu: float
@@ -136,8 +140,9 @@ class Watched:
         """Ask ``repeats`` times: the median time, the mean CPU time. Raises Rejected."""
         before = processes.cpu(self._server.pid)
         answers = [self._ask(thorough=False) for _ in range(repeats)]
-        used = (processes.cpu(self._server.pid) - before) / repeats
-        seconds = statistics.median(answer.seconds for answer in answers)
+        used = processes.cpu(self._server.pid) - before
+        used /= sum(answer.count for answer in answers)
+        seconds = statistics.median(answer.seconds / answer.count for answer in answers)
         return Sample(seconds, used, len(answers[-1].body))
 
     def _ask(self, *, thorough: bool) -> Answer:
@@ -175,8 +180,10 @@ def turns(pairs: int) -> Iterator[bool]:
     return (number % 2 == 0 for number in range(pairs))
 
 
-def compare(ours: Watched, theirs: Watched, pairs: int) -> Comparison:
-    """Measure up to ``pairs`` pairs after one warm request each. Raises Rejected."""
+def compare(ours: Watched, theirs: Watched, pairs: int, longest: float) -> Comparison:
+    """Measure ``pairs`` pairs after one warm request each, or fewer where that takes longer than
+    ``longest`` seconds. Raises Rejected.
+    """
     repeats = math.ceil(WINDOW / (ours.warm() + theirs.warm()))
     repeats = min(repeats, MOST_REPEATS)
     began, taken = time.monotonic(), []
@@ -187,7 +194,7 @@ def compare(ours: Watched, theirs: Watched, pairs: int) -> Comparison:
         else:
             their_sample, our_sample = theirs.sample(repeats), ours.sample(repeats)
         taken.append(Pair(our_sample, their_sample, others.cores()))
-        if len(taken) >= ENOUGH and time.monotonic() - began > LONG:
+        if len(taken) >= FEWEST and time.monotonic() - began > longest:
             break
     return Comparison(taken, ours.memory, theirs.memory)
 

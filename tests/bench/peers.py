@@ -18,12 +18,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import davserver
-from tests.bench import configurations
+from tests.bench import configurations, ground
 from tests.bench.client import HOST, Client, Unanswered
 from tests.running import Running
 
 # Seconds for a server to start answering, and to end after it was asked to.
 START, END = 30.0, 15.0
+# Seconds between two looks whether it answers: what is told of its start is no truer than that.
+PAUSE = 0.005
 PROGRAMS = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 # Debian's account for web servers: Apache refuses to serve as root.
 PLAIN_USER = "www-data"
@@ -37,12 +39,21 @@ class NotStarted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that answers: ``root`` is the directory that it serves at ``/``."""
+    """A server that answers: ``root`` is the directory that it serves at ``/``.
+
+    ``refresh`` is called after the tree was changed past the server, for one that would not see it.
+    """
 
     name: str
     port: int
     pid: int
     root: Path
+    refresh: Callable[[], None] = lambda: None
+
+    def settle(self) -> None:
+        """Begin with what is on disk now: no request pays for what was done before it."""
+        self.refresh()
+        ground.settle(self.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +149,23 @@ def nginx(place: Path) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def launched(
-    command: Sequence[str | Path], place: Path, port: int, user: str | None = None
+    command: Sequence[str | Path],
+    place: Path,
+    port: int,
+    user: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[int]:
     """Run a server from ``place`` until the block ends, and give its pid once it answers."""
     with (place / "output.log").open("wb") as log:
         process = subprocess.Popen(
-            [str(part) for part in command], stdout=log, stderr=log, user=user, group=user
+            [str(part) for part in command],
+            stdout=log,
+            stderr=log,
+            user=user,
+            group=user,
+            env={**os.environ, **(environment or {})},
+            # lighttpd sends its own end to its whole group.
+            process_group=0,
         )
     try:
         wait(port, process.poll)
@@ -169,7 +191,7 @@ def wait(port: int, ended: Callable[[], int | None]) -> None:
             if answer.status == 207:
                 return
             said = f"PROPFIND of the root was answered {answer.status}"
-        time.sleep(0.02)
+        time.sleep(PAUSE)
     raise NotStarted(f"{said}, exit code {ended()}")
 
 
@@ -221,7 +243,10 @@ PEERS: Mapping[str, Peer] = {
             version("nginx", "-v", r"nginx/(\S+)"),
             absence("nginx", "Debian package libnginx-mod-http-dav-ext", NGINX_MODULE),
             nginx,
-            {"dead": "it has no PROPPATCH"},
+            {
+                **dict.fromkeys(("dead", "proppatch"), "it has no PROPPATCH"),
+                "infinity": "it answers 403 to Depth: infinity",
+            },
         ),
         Peer(
             "wsgidav",
@@ -241,7 +266,12 @@ PEERS: Mapping[str, Peer] = {
             lambda: f"davserver {' '.join(SYNC)}",
             lambda: "",
             durable,
-            only=frozenset({"puts", "overputs", "copy", "delete", "move"}),
+            only=frozenset(
+                {
+                    *("puts", "overputs", "mkcol", "proppatch", "locks", "put-big"),
+                    *("copy", "delete", "move", "rclone-up"),
+                }
+            ),
         ),
     )
 }

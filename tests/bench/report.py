@@ -1,7 +1,6 @@
-"""The figures as Markdown, and the goals that they are held against."""
+"""The figures as Markdown."""
 
 import datetime
-import enum
 import os
 import platform
 from collections.abc import Iterable, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from tests.bench.ground import Ground
 from tests.bench.measure import ENOUGH, QUIET, Comparison
 from tests.bench.peers import Peer
+from tests.bench.startup import Started
 
 MILLI, MEGA = 1e3, 1e6
 HEAD = (
@@ -17,8 +17,8 @@ HEAD = (
     "beside",
     "times as fast",
     "lowest to highest",
-    "ours, ms",
-    "theirs, ms",
+    "ours, ms or requests",
+    "theirs, ms or requests",
     "our CPU, ms",
     "their CPU, ms",
     "our answer, MB",
@@ -31,50 +31,23 @@ HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One workload beside one peer; without a comparison ``note`` says why there is none."""
+    """One workload beside one peer; without a comparison ``note`` says why there is none.
+
+    ``lacking``: the peer cannot do it. ``rate``: the workload is told in requests a second.
+    """
 
     workload: str
     title: str
     peer: str
     comparison: Comparison | None
     note: str = ""
-
-
-class Measure(enum.Enum):
-    """What a goal bounds: our speed in multiples of the peer's, our memory, or our time."""
-
-    RATIO = "times as fast as"
-    MEMORY = "bytes above idle"
-    SECONDS = "seconds"
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """A lower bound on RATIO beside ``peer``; an upper bound on MEMORY and SECONDS of ours."""
-
-    workload: str
-    measure: Measure
-    bound: float
-    peer: str = ""
-
-
-GOALS = (
-    Goal("allprop", Measure.RATIO, 3, "apache"),
-    Goal("allprop", Measure.RATIO, 20, "wsgidav"),
-    Goal("dead", Measure.RATIO, 3, "apache"),
-    Goal("infinity", Measure.RATIO, 2, "apache"),
-    Goal("infinity", Measure.MEMORY, 40 * MEGA),
-    Goal("copy", Measure.RATIO, 1, "apache"),
-    Goal("delete", Measure.RATIO, 1, "apache"),
-    Goal("delete", Measure.SECONDS, 0.005),
-    Goal("move", Measure.SECONDS, 0.005),
-    Goal("puts", Measure.RATIO, 3, "wsgidav-defaults"),
-)
+    lacking: bool = False
+    rate: bool = False
 
 
 def header(peers: Iterable[Peer], ours: Peer, ground: Ground, settings: str) -> str:
     """One paragraph that says what was measured, when, and where."""
-    versions = [peer.version() for peer in (ours, *peers) if not peer.missing()]
+    versions = dict.fromkeys(peer.version() for peer in (ours, *peers) if not peer.missing())
     now = datetime.datetime.now(datetime.UTC)
     return "; ".join(
         (
@@ -89,28 +62,49 @@ def header(peers: Iterable[Peer], ours: Peer, ground: Ground, settings: str) -> 
     )
 
 
-def table_head() -> str:
-    """The first two lines of the table."""
-    return line(HEAD) + "\n" + line(["---"] * len(HEAD))
+def overview(rows: Sequence[Row]) -> str:
+    """A table of ratios: a line for each workload, a column for each peer; then what has none."""
+    peers = list(dict.fromkeys(row.peer for row in rows))
+    found = {(row.title, row.peer): row for row in rows}
+    lines = [line(("times as fast as", *peers)), line(["---"] * (1 + len(peers)))]
+    for title in dict.fromkeys(row.title for row in rows):
+        cells = (found.get((title, peer)) for peer in peers)
+        lines.append(line((title, *(cell(row) if row else "" for row in cells))))
+    notes: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row.note:
+            notes.setdefault((row.peer, row.note), []).append(row.workload)
+    lines += ["", "Above 1 we are faster; **bold**: behind."] if rows else []
+    lines += [f"* {peer}: {note} ({', '.join(names)})" for (peer, note), names in notes.items()]
+    return "\n".join(lines)
 
 
-def table_row(row: Row) -> str:
-    """One line of the table."""
+def cell(row: Row) -> str:
+    """One ratio, or in a word why there is none."""
     if row.comparison is None:
-        return line((row.title, row.peer, row.note, *[""] * (len(HEAD) - 3)))
-    compared = row.comparison
+        return "lacks" if row.lacking else row.note.split(":")[0].split()[-1]
+    ratio = short(row.comparison.ratio)
+    return f"**{ratio}**" if row.comparison.ratio < 1 else ratio
+
+
+def details(rows: Sequence[Row]) -> str:
+    """A table with a line for each workload beside each peer that could be compared."""
+    lines = [line(HEAD), line(["---"] * len(HEAD))]
+    return "\n".join([*lines, *(detail(row, row.comparison) for row in rows if row.comparison)])
+
+
+def detail(row: Row, compared: Comparison) -> str:
+    """One line of the table."""
     ours, theirs = compared.ours, compared.theirs
     low, high = compared.spread
     return line(
         (
             row.title,
             row.peer,
-            f"**{compared.ratio:.2f}**",
-            f"{low:.2f} to {high:.2f}",
-            f"{ours.seconds * MILLI:.1f}",
-            f"{theirs.seconds * MILLI:.1f}",
-            f"{ours.cpu * MILLI:.0f}",
-            f"{theirs.cpu * MILLI:.0f}",
+            short(compared.ratio),
+            f"{short(low)} to {short(high)}",
+            *(taken(side.seconds, rate=row.rate) for side in (ours, theirs)),
+            *(short(side.cpu * MILLI) for side in (ours, theirs)),
             f"{ours.size / MEGA:.2f}",
             f"{theirs.size / MEGA:.2f}",
             f"{ours.memory / MEGA:.1f}",
@@ -119,6 +113,26 @@ def table_row(row: Row) -> str:
             + (" (noisy)" if compared.noisy else ""),
         )
     )
+
+
+def started(starts: Sequence[Started]) -> str:
+    """A table of the start and of what is held then."""
+    lines = [line(("server", "start to first answer, ms", "memory then, MB")), line(["---"] * 3)]
+    for each in starts:
+        milli, mega = each.median_seconds * MILLI, each.median_memory / MEGA
+        lines.append(line((each.name, f"{milli:.0f}", f"{mega:.1f}")))
+    return "\n".join(lines)
+
+
+def taken(seconds: float, *, rate: bool) -> str:
+    """A time in milliseconds, or as requests a second."""
+    return f"{1 / seconds:,.0f} a second" if rate else short(seconds * MILLI)
+
+
+def short(number: float) -> str:
+    """A number with three digits that count, and all of those before its point."""
+    digits = 0 if number >= 100 else 1 if number >= 10 else 2 if number >= 1 else 3
+    return f"{number:,.{digits}f}"
 
 
 def line(cells: Iterable[str]) -> str:
@@ -134,37 +148,3 @@ def remarks(rows: Sequence[Row]) -> str:
             "were quiet, so none was thrown away."
         )
     return ""
-
-
-def missed(rows: Sequence[Row]) -> list[str]:
-    """A line for each goal of the measured workloads that is missed or could not be judged."""
-    measured = {row.workload for row in rows}
-    verdicts = (verdict(goal, rows) for goal in GOALS if goal.workload in measured)
-    return [each for each in verdicts if each]
-
-
-def verdict(goal: Goal, rows: Sequence[Row]) -> str:
-    """Why a goal is not met; empty where it is."""
-    compared = [
-        row.comparison
-        for row in rows
-        if row.comparison and row.workload == goal.workload and goal.peer in {"", row.peer}
-    ]
-    wanted = f"goal {goal.workload}: {WANTED[goal.measure](goal)}"
-    if not compared:
-        return f"{wanted}; not measured"
-    if goal.measure is Measure.RATIO:
-        ratio = compared[0].ratio
-        return "" if ratio >= goal.bound else f"{wanted}; it is {ratio:.2f} times"
-    if goal.measure is Measure.MEMORY:
-        memory = max(each.our_memory for each in compared)
-        return "" if memory < goal.bound else f"{wanted}; it is {memory / MEGA:.1f} MB"
-    seconds = max(each.ours.seconds for each in compared)
-    return "" if seconds < goal.bound else f"{wanted}; it is {seconds * MILLI:.1f} ms"
-
-
-WANTED = {
-    Measure.RATIO: lambda goal: f"at least {goal.bound:g} times as fast as {goal.peer}",
-    Measure.MEMORY: lambda goal: f"less than {goal.bound / MEGA:g} MB above idle",
-    Measure.SECONDS: lambda goal: f"less than {goal.bound * MILLI:g} ms",
-}

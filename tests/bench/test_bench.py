@@ -18,7 +18,8 @@ from tests.bench import (
     liars,
     measure,
     processes,
-    report,
+    results,
+    tables,
     workloads,
 )
 from tests.bench.__main__ import main
@@ -83,17 +84,6 @@ def test_files_that_are_only_claimed_are_rejected(name: str, keep: Keep, tmp_pat
         asked(name, tmp_path, keep=keep, thorough=False)
 
 
-def test_a_new_file_is_no_replaced_one(tmp_path: Path) -> None:
-    workload = workloads.every(SCALE)["overputs"]
-    workload.lay(tmp_path, seed=7)
-    next((tmp_path / "tree").iterdir()).unlink()
-    with (
-        liars.telling(tmp_path) as server,
-        pytest.raises(Wrong, match="answered 201, not 200 or 204"),
-    ):
-        workload.ask(server, Client(), thorough=False)
-
-
 def test_a_change_of_half_the_tree_is_rejected(tmp_path: Path) -> None:
     planted = workloads.every(SCALE)["copy"]
     planted.lay(tmp_path, seed=7)
@@ -127,7 +117,7 @@ def test_the_one_who_answered_wrongly_is_named(tmp_path: Path) -> None:
         measure.watched(liar, workload, tmp_path / "teller", seed=7) as side,
         pytest.raises(Rejected) as caught,
     ):
-        measure.compare(side, side, pairs=1)
+        measure.compare(side, side, pairs=1, longest=1)
 
     assert caught.value.server == "teller"
     assert not (tmp_path / "teller").exists()
@@ -202,23 +192,6 @@ def test_ours_goes_first_every_other_time() -> None:
     assert list(measure.turns(4)) == [True, False, True, False]
 
 
-def row(workload: str, peer: str, ratio: float, memory: int = 0) -> report.Row:
-    return report.Row(workload, workload, peer, Comparison([pair(0.001, 0.001 * ratio)], memory, 0))
-
-
-def test_a_goal_that_is_missed_or_not_measured_is_named() -> None:
-    assert report.missed([row("copy", "apache", 1.01)]) == []
-    assert report.missed([row("copy", "apache", 0.99)]) == [
-        "goal copy: at least 1 times as fast as apache; it is 0.99 times"
-    ]
-    assert report.missed([row("copy", "wsgidav", 9)]) == [
-        "goal copy: at least 1 times as fast as apache; not measured"
-    ]
-    assert report.missed([row("infinity", "apache", 2, memory=41_000_000)]) == [
-        "goal infinity: less than 40 MB above idle; it is 41.0 MB"
-    ]
-
-
 def test_a_process_tree_counts_its_children() -> None:
     command = [sys.executable, "-c", "print(1, flush=True); input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
@@ -252,17 +225,27 @@ def test_members_are_read_whatever_the_prefix() -> None:
     assert member.properties["{DAV:}displayname"] == "a b"
 
 
-def test_the_command_measures_every_workload(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["--scale", str(SCALE), "--pairs", "1", "--peers", "wsgidav", "--plain"]
+def test_the_command_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place, kept = tmp_path / "place", tmp_path / "bench.json"
+    place.mkdir()
+    chosen = ("allprop", "infinity", "ranges")
+    arguments = ["--scale", str(SCALE), "--pairs", "1", "--peers", "wsgidav,nginx", "--plain"]
+    arguments += ["--only", ",".join((*chosen, "start")), "--json", str(kept)]
 
-    assert main([*arguments, "--image-dir", str(tmp_path)]) == 0
+    assert main([*arguments, "--image-dir", str(place)]) == 0
 
-    printed = capsys.readouterr().out.splitlines()
-    rows = [line.strip("|").split("|") for line in printed if "| wsgidav |" in line]
-    titles = [workload.title for workload in workloads.every(SCALE).values()]
-    assert [cells[0].strip() for cells in rows] == titles
-    assert all(float(cells[2].strip(" *")) > 0 for cells in rows)
-    assert "wsgidav 4." in printed[0]
-    assert list(tmp_path.iterdir()) == []
+    printed = capsys.readouterr().out
+    rows = [line.strip("|").split("|") for line in printed.splitlines() if "| wsgidav |" in line]
+    _, *rows, start = rows
+    every = workloads.every(SCALE)
+    assert [cells[0].strip() for cells in rows] == [every[name].title for name in chosen]
+    assert all(float(cells[2]) > 0 for cells in rows)
+    assert float(start[1]) > 0
+    assert "* nginx: lacks: it answers 403 to Depth: infinity (infinity)" in printed
+    assert "wsgidav 4." in printed.splitlines()[0]
+    assert [each.name for each in results.load(kept).starts][:2] == ["davserver", "wsgidav"]
+    assert list(place.iterdir()) == []
+
+    assert tables.main([str(kept)]) == 0
+    again = capsys.readouterr().out
+    assert again.startswith(printed.rstrip())

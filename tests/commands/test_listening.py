@@ -118,6 +118,16 @@ def test_a_unix_socket_alone(tmp_path: Path, root: Path, path: Path) -> None:
     assert not path.exists()
 
 
+def test_the_status_lives_under_the_prefix(tmp_path: Path, root: Path, path: Path) -> None:
+    given = ("--prefix", "/my dav/ü", "--status", "/.~dav-status")
+    with Running(root, *given, listen=f"unix:{path}", state=tmp_path / "state.db"):
+        below = "http://localhost/my%20dav/%C3%BC/.~dav-status"
+        assert curl(path, f"{below}/healthz") == "ok\n 200"
+        assert curl(path, f"{below}/metrics").endswith(" 200")
+        for name in ("healthz", "metrics"):
+            assert curl(path, f"http://localhost/.~dav-status/{name}").endswith(" 404")
+
+
 def test_where_one_cannot_be_none_is(tmp_path: Path, root: Path, path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -145,6 +145,7 @@ def test_a_lock_ends_by_the_time_that_is_given(stores: Stores) -> None:
         assert bool(read().locks(A, now, below=True)) is lives
         assert (read().lock("t", now) is not None) is lives
         assert bool(read().locks_on_members(A, now)) is lives
+        assert read().count_locks(now) == lives
     with write() as writer:
         writer.refresh_lock("t", 90, NOW + 100)
     found = read().lock("t", NOW + 50)

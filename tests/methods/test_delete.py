@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from davserver.counts import storage_errors
+from davserver.counts import STORAGE_ERRORS, Totals
 from davserver.methods import delete
 from davserver.protocol import multistatus
 from davserver.share import Place
@@ -33,12 +33,12 @@ def test_a_member_that_the_storage_does_not_let_go_is_told_and_counted(
         real(self, name)
 
     monkeypatch.setattr(Directory, "remove_file", fails)
-    counted = storage_errors["EIO"]
+    counted = Totals().of(STORAGE_ERRORS)["EIO"]
     answer = app("DELETE", "/src/", user="alice")
     assert answer.status == 207
     failed = multistatus.parse(answer.body)
     assert {(one.href, one.status) for one in failed} == {("/src/bad", 500), ("/src/held", 423)}
-    assert storage_errors["EIO"] == counted + 1
+    assert Totals().of(STORAGE_ERRORS)["EIO"] == counted + 1
     app.close()
     assert {path.name for path in (top / "src").iterdir()} == {"bad", "held"}
 

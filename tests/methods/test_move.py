@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from davserver.counts import storage_errors
+from davserver.counts import STORAGE_ERRORS, Totals
 from davserver.methods.outcome import FINAL
 from davserver.protocol import multistatus
 from davserver.protocol.paths import Path as PathOfState
@@ -157,10 +157,10 @@ def test_a_storage_that_fails_is_no_reason_for_another_way(
         raise OSError(number, "on purpose")
 
     monkeypatch.setattr(Directory, "rename", rename)
-    counted = storage_errors[errno.errorcode[number]]
+    counted = Totals().of(STORAGE_ERRORS)[errno.errorcode[number]]
     answer = app(method, "/src", *(["Destination: /dst"] if method == "MOVE" else []))
     assert answer.status == (500 if number == errno.EIO else 503)
-    assert storage_errors[errno.errorcode[number]] == counted + 1
+    assert Totals().of(STORAGE_ERRORS)[errno.errorcode[number]] == counted + 1
     assert "src" in os.listdir(tmp_path / "top")
     monkeypatch.undo()
     app.close()

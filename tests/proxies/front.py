@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.running import program, run
+from tests.running import Running, program, run
 
 CONFIG = Path(__file__).parents[2] / "config"
 NAME = "cloud.example"
@@ -180,6 +180,17 @@ def running(proxy: Placed) -> Iterator[None]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def logged(server: Running, path: str) -> str:
+    """Who has asked for a path, as the access log says it when the answer is over."""
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        for line in server.log.read_text().splitlines():
+            if f" {path} HTTP/1." in line:
+                return line.partition(" ")[0]
+        time.sleep(0.01)
+    raise AssertionError(f"{path} is not in the log: {server.log.read_text()}")
 
 
 def _wait(proxy: Placed, ended: Callable[[], int | None]) -> None:

@@ -1,6 +1,7 @@
 """Request bodies, however the bytes arrive."""
 
 import io
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -9,11 +10,11 @@ from hypothesis import strategies as st
 from davserver.serving.bodies import ChunkedBody, Invite, SizedBody
 
 
-def sized(stream: io.IOBase, length: int) -> SizedBody:
+def sized(stream: io.BytesIO, length: int) -> SizedBody:
     return SizedBody(stream, length, Invite(io.BytesIO().write, False))
 
 
-def chunked(stream: io.IOBase) -> ChunkedBody:
+def chunked(stream: io.BytesIO) -> ChunkedBody:
     return ChunkedBody(stream, Invite(io.BytesIO().write, False))
 
 
@@ -34,6 +35,7 @@ def test_a_sized_body_ends_at_its_length(content: bytes, after: bytes, sizes: li
     body = sized(stream, len(content))
     assert whole(body, sizes) == content
     assert body.read() == b""
+    assert body.received == len(content)
     assert stream.read() == after
 
 
@@ -66,6 +68,7 @@ def test_a_chunked_body_ends_at_its_last_chunk(
     body = chunked(stream)
     assert whole(body, sizes) == b"".join(chunks)
     assert body.read() == body.read(5) == b""
+    assert body.received == sum(map(len, chunks))
     assert stream.read() == after
 
 
@@ -92,7 +95,7 @@ def test_any_bytes_are_a_body_or_broken(noise: bytes) -> None:
         assert not chunked(io.BytesIO(noise)).drain(1 << 20)
 
 
-class Endless(io.RawIOBase):
+class Endless(io.BytesIO):
     """Counts what is read of something that never ends."""
 
     def __init__(self, block: bytes) -> None:
@@ -101,12 +104,16 @@ class Endless(io.RawIOBase):
         self._block = block
         self.given = 0
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int | None = -1) -> bytes:
+        assert size is not None
         while len(self._held) < size:
             self._held += self._block
         data, self._held = self._held[:size], self._held[size:]
         self.given += len(data)
         return data
+
+    def read1(self, size: int | None = -1) -> bytes:
+        return self.read(size)
 
     def readline(self, size: int | None = -1) -> bytes:
         line = b""
@@ -163,3 +170,36 @@ def test_a_client_that_waits_is_invited_once_and_only_by_a_reader() -> None:
 
 def _three_in_chunks(invite: Invite) -> ChunkedBody:
     return ChunkedBody(io.BytesIO(framed([b"abc"], b"0\r\n\r\n", b"")), invite)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=60), max_size=8), st.integers(1, 100))
+def test_a_buffer_is_filled_with_what_is_in_the_chunks(chunks: list[bytes], size: int) -> None:
+    sent = b"".join(b"%x\r\n%b\r\n" % (len(one), one) for one in chunks) + b"0\r\n\r\n"
+    content = b"".join(chunks)
+    for body in (chunked(io.BytesIO(sent)), sized(io.BytesIO(content), len(content))):
+        view, found = memoryview(bytearray(size)), b""
+        while filled := body.readinto1(view):
+            found += view[:filled]
+        assert found == content
+        assert body.left == 0
+
+
+def test_a_broken_chunk_fills_nothing_more() -> None:
+    for sent in (b"3\r\nab", b"3\r\nabcX\r\n", b"x", b"3\r\nabc\r\n-1\r\n"):
+        body, view = chunked(io.BytesIO(sent)), memoryview(bytearray(10))
+        with pytest.raises(ValueError, match=r"chunk|cut off"):
+            list(iter(partial(body.readinto1, view), 0))
+        assert body.is_too_long(1 << 16)
+
+
+@given(st.lists(st.text("ab\n", max_size=9)), st.integers(-1, 12))
+def test_lines_are_those_of_a_file(parts: list[str], size: int) -> None:
+    """PEP 3333 asks for what a file has."""
+    content = "".join(parts).encode()
+    ours, file = sized(io.BytesIO(content), len(content)), io.BytesIO(content)
+    for _ in range(4):
+        assert ours.readline(size) == file.readline(size)
+        assert ours.read(2) == file.read(2)
+    assert ours.readlines(5) == file.readlines(5)
+    assert list(ours) == list(file)
+    assert ours.read() == b""

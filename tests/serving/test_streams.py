@@ -37,8 +37,8 @@ def test_a_head_is_there_when_it_is_whole(ends: tuple[Inbox, socket.socket]) -> 
     far.sendall(b"\nbody")
     assert inbox.receive()
     assert inbox.head() == HEAD
-    assert inbox.read(2) == b"bo"
-    assert inbox.read(2) == b"dy"
+    assert inbox.read1(2) == b"bo"
+    assert inbox.read1(2) == b"dy"
     assert not inbox.has_data()
 
 
