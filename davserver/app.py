@@ -10,13 +10,14 @@ from davserver.middleware import CORRIDOR, Corridor
 from davserver.middleware.authentication import Authentication
 from davserver.middleware.dispatch import Dispatch
 from davserver.middleware.errors import Errors
+from davserver.middleware.forwarded import Forwarded
 from davserver.middleware.hosts import Hosts
 from davserver.middleware.record import Record
 from davserver.middleware.status import Metrics, Status
 from davserver.provider import Provider
 from davserver.wsgi import GZIP, Environ, StartResponse
 
-MIDDLEWARE = (Record, Errors, Status, Hosts, Authentication, Metrics, Dispatch)
+MIDDLEWARE = (Record, Errors, Forwarded, Status, Hosts, Authentication, Metrics, Dispatch)
 """Outermost first."""
 
 
@@ -49,6 +50,7 @@ def build(corridor: Corridor, others: Mapping[str, DAVProvider] | None = None) -
         {
             CORRIDOR: corridor,
             "provider_mapping": providers,
+            "mount_path": "".join(f"/{name}" for name in corridor.shares.prefix),
             "middleware_stack": list(MIDDLEWARE),
             "lock_storage": None,
             "property_manager": None,

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from davserver.options import BY_KEY, CONFIG, ENVIRONMENT, OPTIONS, PASSWORD, SHARES, Option
-from davserver.protocol import hosts, paths
+from davserver.protocol import addresses, hosts, paths, peers
+from davserver.protocol.addresses import Address, Tcp
 from davserver.protocol.faults import Fault
+from davserver.protocol.paths import Path as UrlPath
+from davserver.protocol.peers import Trusted
 
 
 class ConfigError(Exception):
@@ -40,6 +43,11 @@ class Settings:
     shares: tuple[ShareSettings, ...]
     host: str
     port: int
+    listen: tuple[str, ...]
+    unix_mode: int
+    trusted_proxies: tuple[str, ...]
+    proxy_protocol: bool
+    prefix: str | None
     read_only: bool
     state: str | None
     durability: str
@@ -69,6 +77,21 @@ class Settings:
     verbose: bool
     sources: Mapping[str, str]
     file: str = ""
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """All that it is to listen at. Raises ValueError before they are checked."""
+        return tuple(map(addresses.parse, self.listen)) or (Tcp(self.host, self.port),)
+
+    @property
+    def trusted(self) -> Trusted:
+        """The proxies that are believed. Raises ValueError before they are checked."""
+        return peers.parse(self.trusted_proxies)
+
+    @property
+    def url_path(self) -> UrlPath:
+        """The path that all URLs begin with. Raises Fault before it is checked."""
+        return paths.parse(self.prefix or "/").path
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +359,8 @@ _PARSERS: dict[str, Any] = {
     "list": lambda text: tuple(name.strip() for name in text.split(",") if name.strip()),
     "mode": _mode,
 }
+_MOST_PERMISSIONS = 0o777
+"""Of a socket: nothing else of a mode has a meaning there."""
 _FILES = {
     "state": "state",
     "cert": "certificate",
@@ -372,7 +397,9 @@ def _check(settings: Settings) -> None:
             )
     if not settings.shares:
         raise ConfigError("Nothing to serve: name a directory, as in: davserver ~/files")
-    _check_address(settings)
+    _check_addresses(settings)
+    _check_proxies(settings)
+    _check_prefix(settings)
     user = settings.user
     if user is not None and (not user or ":" in user or not user.isprintable()):
         raise ConfigError(f"{_where(settings, 'user')}: a user name has no colon and is not empty.")
@@ -411,18 +438,76 @@ def _check_path(settings: Settings, key: str, path: str) -> None:
             )
 
 
-def _check_address(settings: Settings) -> None:
-    """What other machines can reach needs a login, and the login a secret way."""
-    if hosts.is_loopback(settings.host):
+def _check_addresses(settings: Settings) -> None:
+    where = _where(settings, "listen")
+    known: set[Address] = set()
+    for text in settings.listen:
+        try:
+            address = addresses.parse(text)
+        except ValueError as error:
+            raise ConfigError(f"{where}: {text} {error}.") from error
+        if address in known and not (isinstance(address, Tcp) and not address.port):
+            raise ConfigError(f"{where}: {text} is there twice.")
+        known.add(address)
+    for key in ("host", "port") if settings.listen else ():
+        if _nearness(settings.sources[key]) >= max(1, _nearness(settings.sources["listen"])):
+            raise ConfigError(
+                f"{_where(settings, key)}: is not for a server that has addresses of its own "
+                f"({where}): say all of them there, as in {settings.host}:{settings.port}."
+            )
+    if settings.unix_mode > _MOST_PERMISSIONS:
+        raise ConfigError(f"{_where(settings, 'unix_mode')}: must be permissions, as in 0660.")
+    for address in settings.addresses:
+        if isinstance(address, Tcp):
+            check_host(settings, address.host)
+
+
+def _nearness(source: str) -> int:
+    """How near to the command a setting was made: as default, in the file, in a variable, there."""
+    if source == "default":
+        return 0
+    return 3 if source.startswith("--") else 2 if source.startswith(ENVIRONMENT) else 1
+
+
+def _check_proxies(settings: Settings) -> None:
+    where = _where(settings, "trusted_proxies")
+    try:
+        trusted = settings.trusted
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}.") from error
+    if settings.proxy_protocol and not trusted:
+        raise ConfigError(
+            f"{_where(settings, 'proxy_protocol')}: needs trusted_proxies, the addresses of those "
+            "that speak it."
+        )
+
+
+def _check_prefix(settings: Settings) -> None:
+    where = _where(settings, "prefix")
+    if settings.prefix and not settings.prefix.startswith("/"):
+        raise ConfigError(f"{where}: must begin with a slash, as in /dav.")
+    try:
+        path = settings.url_path
+    except Fault as error:
+        raise ConfigError(f"{where}: {settings.prefix} cannot be the path of a URL.") from error
+    if paths.reserved(path) or "?" in (settings.prefix or ""):
+        raise ConfigError(f"{where}: {settings.prefix} cannot be the path of a URL.")
+
+
+def check_host(settings: Settings, host: str) -> None:
+    """What other machines can reach needs a login, and the login a secret way. Raises ConfigError
+    where a server at ``host`` would lack them.
+    """
+    if hosts.is_loopback(host):
         return
     if settings.user is None:
         raise ConfigError(
-            f"{settings.host} can be reached from other machines: a login is needed there. "
+            f"{host} can be reached from other machines: a login is needed there. "
             "Start it with --user NAME, or at 127.0.0.1."
         )
     if not (settings.cert or settings.behind_tls_proxy or settings.insecure_http):
         raise ConfigError(
-            f"At {settings.host} the password would cross the network unencrypted. Give it a "
+            f"At {host} the password would cross the network unencrypted. Give it a "
             "certificate with --cert and --key (davserver cert makes one), or put a proxy with TLS "
             "in front and say --behind-tls-proxy, or accept it with --insecure-http."
         )

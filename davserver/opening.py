@@ -124,6 +124,7 @@ def opened(settings: Settings) -> Iterator[tuple[Shares, SqliteState]]:
                     time.time_ns,
                     steady=Steady(state),
                     limits=Limits(settings.infinite_depth, settings.lock_timeout),
+                    prefix=settings.url_path,
                 ),
                 state,
             )

@@ -52,6 +52,49 @@ OPTIONS: tuple[Option, ...] = (
         "PORT",
     ),
     Option(
+        "listen",
+        "list",
+        (),
+        "addresses instead of host and port",
+        "All addresses to listen at, instead of host and port: `127.0.0.1:8080`, `[::1]:8080`, "
+        "`*:8080` for all of IPv4 and IPv6, `unix:/run/davserver.sock`, `systemd` for the sockets "
+        "that systemd hands over.",
+        "ADDRESSES",
+    ),
+    Option(
+        "unix_mode",
+        "mode",
+        0o660,
+        "permissions of Unix sockets (0660)",
+        "Permissions of Unix sockets.",
+        "OCTAL",
+    ),
+    Option(
+        "trusted_proxies",
+        "list",
+        (),
+        "proxies to believe, as in 10.0.0.0/8 or unix",
+        "Addresses and networks of the proxies that are believed who their clients are "
+        "(Forwarded, X-Forwarded-*); `unix` for whoever may connect to a Unix socket.",
+        "PROXIES",
+    ),
+    Option(
+        "proxy_protocol",
+        "bool",
+        False,
+        "trusted proxies speak the PROXY protocol",
+        "Connections of trusted proxies begin with a header of the PROXY protocol, version 1 or 2. "
+        "Without it they are ended.",
+    ),
+    Option(
+        "prefix",
+        "str",
+        None,
+        "path of all URLs, as in /dav",
+        "Path that all URLs begin with; a proxy in front must pass it on.",
+        "PATH",
+    ),
+    Option(
         "read_only", "bool", False, "refuse every change", "Refuse every change, in all shares."
     ),
     Option(
@@ -273,11 +316,19 @@ def as_markdown() -> str:
     """The table of the README."""
     rows = ["| TOML key | flag | variable | default | what it does |", "| --- " * 5 + "|"]
     for option in OPTIONS:
-        default = "none" if option.default in (None, ()) else f"`{option.default}`".lower()
+        default = _default(option)
         flag = f"{option.flag} {option.metavar}".strip()
         cells = (f"`{option.key}`", f"`{flag}`", f"`{option.variable}`", default, option.sentence)
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def _default(option: Option) -> str:
+    if option.default in (None, ()):
+        return "none"
+    if option.kind == "mode" and isinstance(option.default, int):
+        return f"`{option.default:04o}`"
+    return f"`{option.default}`".lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ class Running:
     """One server process. A context manager: leaving it stops the process.
 
     ``url`` is the server's base URL without a slash at its end, ``said`` what it printed up to its
-    first URL.
+    first URL. With ``listen`` it has these addresses instead of a port; of a Unix socket there is
+    no URL.
     """
 
     def __init__(
@@ -31,14 +32,14 @@ class Running:
         state: Path,
         environment: dict[str, str] | None = None,
         port: int = 0,
+        listen: str = "",
     ) -> None:
         self.command = [
             sys.executable,
             "-m",
             "davserver",
             *map(str, arguments),
-            "--port",
-            str(port),
+            *(("--listen", listen) if listen else ("--port", str(port))),
             "--state",
             str(state),
         ]
@@ -46,6 +47,8 @@ class Running:
         self.url = ""
         self.said = ""
         self.log = state.with_suffix(".log")
+        self.descriptors: Sequence[int] = ()
+        """What else it inherits."""
 
     @property
     def port(self) -> int:
@@ -55,13 +58,20 @@ class Running:
         """Start it and wait for its URL. Raises AssertionError with its output where none comes."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, stdout=subprocess.PIPE, stderr=log, env=self.environment, text=True
+                self.command,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=self.environment,
+                text=True,
+                pass_fds=self.descriptors,
             )
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.said += line
             if match := URL.search(line):
                 self.url = match[1]
+                return self
+            if "is ready at unix:" in line:
                 return self
         raise AssertionError(f"no URL: {self.said}{self.log.read_text()}")
 

@@ -11,6 +11,8 @@ import pytest
 from davserver import config
 from davserver.config import ConfigError, Settings, ShareSettings, StatusPlace
 from davserver.options import OPTIONS, Option
+from davserver.protocol import addresses
+from davserver.protocol.addresses import Activated, Tcp, Unix
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -18,6 +20,17 @@ REPOSITORY = Path(__file__).parent.parent
 VALUES: dict[str, tuple[tuple[str, str, object], tuple[str, str, object]]] = {
     "host": (("127.0.0.2", '"127.0.0.2"', "127.0.0.2"), ("::1", '"::1"', "::1")),
     "port": (("0", "0", 0), ("65535", "65535", 65535)),
+    "listen": (
+        ("127.0.0.1:1, unix:/s", '["127.0.0.1:1", "unix:/s"]', ("127.0.0.1:1", "unix:/s")),
+        ("systemd", '["systemd"]', ("systemd",)),
+    ),
+    "unix_mode": (("0600", '"0600"', 0o600), ("777", '"777"', 0o777)),
+    "trusted_proxies": (
+        ("10.0.0.0/8, unix", '["10.0.0.0/8", "unix"]', ("10.0.0.0/8", "unix")),
+        ("::1", '["::1"]', ("::1",)),
+    ),
+    "proxy_protocol": (("on", "true", True), ("off", "false", False)),
+    "prefix": (("/dav", '"/dav"', "/dav"), ("/a/b", '"/a/b"', "/a/b")),
     "read_only": (("on", "true", True), ("No", "false", False)),
     "state": (("/s/a.db", '"/s/a.db"', "/s/a.db"), ("/s/b.db", '"/s/b.db"', "/s/b.db")),
     "durability": (("rename", '"rename"', "rename"), ("sync", '"sync"', "sync")),
@@ -47,8 +60,10 @@ VALUES: dict[str, tuple[tuple[str, str, object], tuple[str, str, object]]] = {
     "verbose": (("TRUE", "true", True), ("FALSE", "false", False)),
 }
 
-
-NEEDED = {"key": {"DAVSERVER_CERT": "/c/a.pem"}}
+NEEDED = {
+    "key": {"DAVSERVER_CERT": "/c/a.pem"},
+    "proxy_protocol": {"DAVSERVER_TRUSTED_PROXIES": "::1"},
+}
 """What an option cannot be without."""
 
 
@@ -139,7 +154,8 @@ def test_a_value_of_the_wrong_type_is_named(option: Option, root: Path, tmp_path
     [
         *[("port", "-1"), ("port", "65536"), ("threads", "0"), ("threads", "1001")],
         *[("lock_timeout", "0"), ("lock_timeout", "31536001"), ("user", ""), ("user", "a:b")],
-        ("user", "a\nb"),
+        *[("user", "a\nb"), ("unix_mode", "1000"), ("prefix", "dav"), ("prefix", "/a/../b")],
+        *[("prefix", "/%2f"), ("prefix", "/a?b"), ("prefix", "/.~dav-x"), ("prefix", "//x/%0")],
     ],
 )
 def test_a_value_beyond_its_bounds_is_named(key: str, text: str, root: Path) -> None:
@@ -148,6 +164,99 @@ def test_a_value_beyond_its_bounds_is_named(key: str, text: str, root: Path) -> 
             load(root, flags, environment)
         assert str(wrong.value).startswith(("--", "DAVSERVER_"))
         assert str(wrong.value).endswith(".")
+
+
+ADDRESSES = {
+    "a port alone": ("8080", "needs a host and a port"),
+    "no host": (":8080", "needs a host and a port"),
+    "no port": ("localhost", "needs a host and a port"),
+    "a port that is none": ("localhost:http", "needs a port from 0 to 65535"),
+    "a port that is too large": ("localhost:65536", "needs a port from 0 to 65535"),
+    "an IPv6 address without brackets": ("::1:8080", "in brackets, as in [::1]:8080"),
+    "brackets without an IPv6 address": ("[127.0.0.1]:80", "no IPv6 address in its brackets"),
+    "a URL": ("http://localhost:80", "needs its IPv6 address in brackets"),
+    "a path": ("/run/x:80", "is no address"),
+    "a Unix socket by a relative path": ("unix:x.sock", "needs an absolute path"),
+    "an abstract Unix socket": ("unix:@x", "needs an absolute path"),
+    "a directory": ("unix:/run/", "is no path of a socket"),
+    "a path that is too long": (f"unix:/{'x' * 107}", "longer than the 107 bytes"),
+    "twice the same": ("127.0.0.1:80, 127.0.0.1:80", "127.0.0.1:80 is there twice"),
+    "twice systemd": ("systemd, systemd", "systemd is there twice"),
+    "a public address without a login": ("127.0.0.1:1, *:80", "--user NAME"),
+    "any IPv6 address without a login": ("127.0.0.1:1, [::]:80", "--user NAME"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), ADDRESSES.values(), ids=ADDRESSES)
+def test_what_is_wrong_with_an_address_is_said(text: str, said: str, root: Path) -> None:
+    with pytest.raises(ConfigError) as wrong:
+        load(root, {"listen": text})
+    assert said in str(wrong.value)
+    assert str(wrong.value).endswith(".")
+
+
+def test_addresses_are_read() -> None:
+    for text, address in (
+        ("127.0.0.1:0", Tcp("127.0.0.1", 0)),
+        ("[::1]:8080", Tcp("::1", 8080)),
+        ("*:80", Tcp("*", 80)),
+        ("a.example:65535", Tcp("a.example", 65_535)),
+        ("unix:/run/a b.sock", Unix("/run/a b.sock")),
+        ("systemd", Activated()),
+    ):
+        assert addresses.parse(text) == address
+        assert str(address) == text
+
+
+def test_every_public_address_needs_a_login_and_a_secret_way(root: Path) -> None:
+    flags = {"listen": "unix:/s, [::1]:1, localhost:1, systemd, 192.0.2.1:80", "user": "me"}
+    with pytest.raises(ConfigError, match=r"At 192\.0\.2\.1 the password would cross"):
+        load(root, flags)
+    load(root, {**flags, "behind_tls_proxy": True})
+    load(root, {"listen": "unix:/s, [::1]:1, localhost:1, systemd, 127.0.0.1:0, 127.0.0.1:0"})
+
+
+def test_host_and_port_are_not_beside_listen(root: Path, tmp_path: Path) -> None:
+    assert load(root).addresses == (Tcp("127.0.0.1", 8080),)
+    assert load(root, {"host": "::1", "port": "0"}).addresses == (Tcp("::1", 0),)
+    file = write(tmp_path, "port = 80\nlisten = ['systemd']\n")
+    for flags, given in (({}, file), ({"port": "1", "listen": "systemd"}, None)):
+        with pytest.raises(ConfigError, match="port: is not for a server that has addresses"):
+            load(root, flags, file=given)
+    with pytest.raises(ConfigError, match="--host: is not for"):
+        load(root, {"host": "::1"}, {"DAVSERVER_LISTEN": "systemd"})
+    # What is nearer wins, as ever.
+    file = write(tmp_path, "port = 80\nhost = '::1'\n")
+    assert load(root, {"listen": "systemd"}, file=file).addresses == (Activated(),)
+    file = write(tmp_path, "port = 80\nhost = '::1'\nlisten = []\n")
+    assert load(root, file=file).addresses == (Tcp("::1", 80),)
+
+
+PROXIES = {
+    "a name": ("localhost", "'localhost' is no address"),
+    "an address within a network": ("10.0.0.1/8", "did you mean 10.0.0.0/8?"),
+    "an IPv4 address as one of IPv6": ("::ffff:10.0.0.1", "write it without ::ffff:"),
+    "a port": ("127.0.0.1:80", "is no address"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), PROXIES.values(), ids=PROXIES)
+def test_what_is_wrong_with_a_proxy_is_said(text: str, said: str, root: Path) -> None:
+    with pytest.raises(ConfigError) as wrong:
+        load(root, {"trusted_proxies": text})
+    assert str(wrong.value).startswith("--trusted-proxies: ")
+    assert said in str(wrong.value)
+
+
+def test_the_proxy_protocol_needs_proxies(root: Path) -> None:
+    with pytest.raises(ConfigError, match="--proxy-protocol: needs trusted_proxies"):
+        load(root, {"proxy_protocol": True})
+
+
+def test_the_prefix_is_a_path(root: Path) -> None:
+    assert load(root).url_path == ()
+    for text, path in (("/", ()), ("", ()), ("/dav/", ("dav",)), ("/a%20b//ü", ("a b", "ü"))):
+        assert load(root, {"prefix": text}).url_path == path
 
 
 STATUS = {
@@ -382,7 +491,10 @@ def test_the_file_that_explains_every_option_is_valid_as_it_stands() -> None:
     assert set(given) - {"root", "shares"} == {option.key for option in OPTIONS}
     for option in OPTIONS:
         if option.default is not None:
-            # The kind says that it is a tuple, which mypy cannot follow.
-            expected = list(option.default) if option.kind == "list" else option.default  # type: ignore[arg-type]
+            expected: object = option.default
+            if isinstance(option.default, tuple):
+                expected = list(option.default)
+            elif option.kind == "mode" and isinstance(option.default, int):
+                expected = f"{option.default:04o}"
             assert given[option.key] == expected
             assert option.key in tomllib.loads(text)

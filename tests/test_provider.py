@@ -204,6 +204,24 @@ def test_a_share_of_another_provider_works(both: Ask, tmp_path: Path) -> None:
     assert both("OPTIONS", "/Other/")[0] == 200
 
 
+def test_a_share_of_another_provider_lies_under_the_prefix(shares: Shares, tmp_path: Path) -> None:
+    (tmp_path / "theirs" / "Sub").mkdir(parents=True)
+    (tmp_path / "theirs" / "Sub" / "a.txt").write_bytes(b"theirs")
+    shares.prefix = ("dav", "x")
+    corridor = Corridor(shares, Accounts((), time.monotonic))
+    others = {"Other": FilesystemProvider(str(tmp_path / "theirs"))}
+    ask = asking(app.build(corridor, others))
+    assert shares.prefix == ("dav", "x")
+    status, _, body = ask("PROPFIND", "/dav/x/Other/", depth="1")
+    assert status == 207
+    assert {one.rstrip("/") for one in hrefs(body)} == {"/dav/x/Other", "/dav/x/Other/Sub"}
+    assert ask("GET", "/dav/x/Other/Sub/a.txt")[2] == b"theirs"
+    assert ask("PUT", "/dav/x/Other/b", body=b"new")[0] == 201
+    assert (tmp_path / "theirs" / "b").read_bytes() == b"new"
+    assert ask("GET", "/Other/Sub/a.txt")[0] == 404
+    assert hrefs(ask("PROPFIND", "/dav/x/Folder/", depth="0")[2]) == {"/dav/x/Folder/"}
+
+
 def test_ours_works_beside_it(both: Ask, root: Path) -> None:
     status, _, body = both("PROPFIND", "/Folder/", depth="1")
     assert status == 207

@@ -76,6 +76,8 @@ def _print_settings(settings: Settings) -> None:
         source = settings.sources[option.key]
         if value is None:
             print(f"# {option.key} is not set")
+        elif settings.listen and option.key in ("host", "port"):
+            print(f"# {option.key} is not used: all addresses are in listen")
         else:
             print(f"{option.key} = {_toml(option.kind, value)}  # {source}")
     for share in settings.shares:

@@ -5,7 +5,8 @@ import logging
 import os
 import sys
 import time
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from davserver import app, config, opening
 from davserver.access_log import AccessLog
 from davserver.accounts import Account, Accounts, new_password
 from davserver.commands import encryption
+from davserver.commands.listening import base_url, listening, places
 from davserver.config import ConfigError, Settings, shown
 from davserver.middleware import HEALTHZ, METRICS, READYZ, Corridor
 from davserver.options import PASSWORD
 from davserver.protocol import paths
 from davserver.protocol.faults import Fault
-from davserver.serving import DavServer, Floor, bind, block_signals
+from davserver.serving import DavServer, Floor, Listener, block_signals
 from davserver.shares import Shares
 from davserver.upkeep import Upkeep
 
@@ -41,18 +43,12 @@ def run(settings: Settings) -> int:
         access_log = _access_log(settings)
         if access_log is not None:
             held.callback(access_log.close)
-        try:
-            listener = held.enter_context(closing(bind(settings.host, settings.port)))
-        except (OSError, UnicodeError) as error:
-            raise ConfigError(
-                f"{settings.host}:{settings.port}: cannot listen there: {_reason(error)}. "
-                "Is another server running? --port 0 finds a free port."
-            ) from error
-        url = listener.url if tls is None else listener.url.replace("http:", "https:", 1)
+        scheme = "http" if tls is None else "https"
+        listeners = held.enter_context(listening(settings, scheme))
         corridor = _corridor(settings, shares, accounts, access_log)
         server = DavServer(
             app.build(corridor),
-            [listener],
+            listeners,
             settings.threads,
             tls,
             places=settings.slow_uploads,
@@ -70,7 +66,7 @@ def run(settings: Settings) -> int:
             upkeep.start()
             # It serves even where nobody reads what it says.
             with suppress(OSError, ValueError):
-                print(greeting(settings, url, state.file, password), flush=True)
+                print(greeting(settings, listeners, state.file, password), flush=True)
             _keep()
             stopped = server.run()
         finally:
@@ -104,8 +100,15 @@ def _corridor(
         settings.gzip,
         access_log,
         frozenset(name for name, is_wanted in wanted.items() if is_wanted and place is not None),
-        place.path if place is not None else None,
+        None if place is None or place.path is None else _below(settings.url_path, place.path),
+        trusted=settings.trusted,
     )
+
+
+def _below(prefix: paths.Path, path: str) -> str:
+    """A path of the status below that of all URLs, as PATH_INFO has it: one character a byte."""
+    above = "".join(f"/{name}" for name in prefix)
+    return above.encode("utf-8", "surrogateescape").decode("latin-1") + path
 
 
 def _keep() -> None:
@@ -140,10 +143,15 @@ def _recover(shares: Shares) -> None:
         log.error("could not finish what was under way: %r", error)
 
 
-def greeting(settings: Settings, url: str, state: Path, password: str | None) -> str:
+def greeting(
+    settings: Settings, listeners: Sequence[Listener], state: Path, password: str | None
+) -> str:
     """What a new user needs to know at the start."""
+    first, *others = places(settings, listeners)
+    by_network = next((one for one in listeners if not one.path), None)
+    url = base_url(settings, by_network or listeners[0])
     who = f"user {settings.user}" if settings.user else "everybody on this machine, without a login"
-    lines = [f"davserver is ready at {url}"]
+    lines = [f"davserver is ready at {first}", *(f"  and at {other}" for other in others)]
     for share in settings.shares:
         read_only = share.read_only or settings.read_only
         may = "may read" if read_only else "may read and write"
@@ -152,7 +160,8 @@ def greeting(settings: Settings, url: str, state: Path, password: str | None) ->
     lines.append(f"Locks and properties are kept in {shown(state)}")
     if password is not None:
         lines.append(f"The password of {settings.user} is {password}  (it is not shown again)")
-    lines.append(f"To mount it: {_mount_command(url)}")
+    if by_network is not None:
+        lines.append(f"To mount it: {_mount_command(url)}")
     lines.append("To stop it: Ctrl-C")
     return "\n".join(lines)
 
@@ -174,7 +183,3 @@ def _accounts(settings: Settings) -> tuple[Accounts, str | None]:
     password = given or new_password()
     account = Account.with_password(settings.user, password)
     return Accounts((account,), time.monotonic), None if given else password
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else "this is no host name"

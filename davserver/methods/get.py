@@ -56,7 +56,7 @@ def _found(request: Request, shares: Shares) -> Answer:
     guard = conditions.read(request.headers, request.path, shares.prefix, request.principal)
     if shares.is_above(request.path):
         shares.view().require(guard, shares.facts_above(), lambda _: faults.not_modified(()))
-        return _list(request, sorted((name, True) for name in shares.all))
+        return listed(request, sorted((name, True) for name in shares.all))
     place = shares.to_read(request.path)
 
     opened = place.share.tree.open(place.local)
@@ -200,10 +200,10 @@ def _collection(request: Request, shares: Shares, place: Place, guard: condition
         raise faults.not_found()
     shares.view().require(guard, facts, lambda _: faults.not_modified(()))
     members = place.share.tree.members(place.local)
-    return _list(request, sorted((name, resources.is_collection(seen)) for name, seen in members))
+    return listed(request, sorted((name, resources.is_collection(seen)) for name, seen in members))
 
 
-def _list(request: Request, members: Sequence[tuple[str, bool]]) -> Answer:
+def listed(request: Request, members: Sequence[tuple[str, bool]]) -> Answer:
     """A plain page with a link for each member."""
     lines = "".join(
         f'<li><a href="{paths.escape(name)}{"/" * is_collection}">'

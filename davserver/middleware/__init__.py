@@ -1,5 +1,5 @@
-"""What every request passes, outermost first: record, errors, status, hosts, authentication,
-metrics, dispatch.
+"""What every request passes, outermost first: record, errors, what proxies say, status, hosts,
+authentication, metrics, dispatch.
 
 Each is a `BaseMiddleware` of WsgiDAV, made by its app with the next one. What they need from us
 they find in the configuration, under `CORRIDOR`.
@@ -10,6 +10,7 @@ from typing import Any
 
 from davserver.access_log import AccessLog
 from davserver.accounts import Accounts
+from davserver.protocol.peers import NOBODY, Trusted
 from davserver.shares import Shares
 
 CORRIDOR = "davserver"
@@ -28,7 +29,7 @@ class Life:
 @dataclass(frozen=True, slots=True)
 class Corridor:
     """What the middleware shares. ``allowed_hosts`` are names in lower case, without ports;
-    ``gzip`` lets answers be coded.
+    ``gzip`` lets answers be coded; ``trusted`` are the proxies that are believed.
 
     ``told`` is what those are told who watch the server, of the three names above; it is at names
     below the path ``status_below`` beside the shares, or not there where that is None.
@@ -42,6 +43,7 @@ class Corridor:
     told: frozenset[str] = frozenset({HEALTHZ, READYZ, METRICS})
     status_below: str | None = None
     life: Life = field(default_factory=Life)
+    trusted: Trusted = NOBODY
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Corridor":
         """WsgiDAV copies its configuration; this is not a part of it to be copied."""

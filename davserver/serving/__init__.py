@@ -6,8 +6,8 @@ connection gently instead of reading gigabytes, and stopping never hangs on a cl
 read.
 """
 
-from davserver.serving.listeners import Listener, bind
+from davserver.serving.listeners import CannotListen, Listener, bind, listen_at
 from davserver.serving.pace import Floor
 from davserver.serving.server import DavServer, block_signals
 
-__all__ = ["DavServer", "Floor", "Listener", "bind", "block_signals"]
+__all__ = ["CannotListen", "DavServer", "Floor", "Listener", "bind", "block_signals", "listen_at"]

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from davserver.protocol import hosts
+
 LONGEST_LINE = 1 << 15
 """Bytes of a request line (RFC 9112 section 3 wants at least 8,000)."""
 LONGEST = 1 << 16
@@ -17,10 +19,6 @@ _FORM = re.compile(rb"/.*|[Hh][Tt][Tt][Pp][Ss]?://([^/?]+)(?:[/?].*)?", re.DOTAL
 # The token that names a field is followed by its colon at once (RFC 9112 section 5.1); a control
 # character in a value is an attempt at something (RFC 9110 section 5.5).
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\x00-\x08\x0a-\x1f\x7f]*)")
-_HOST = re.compile(
-    r"(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|(?:[\w.~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?",
-    re.ASCII,
-)
 _NEVER = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _SPACE = b" \t"
@@ -143,7 +141,7 @@ _known = lru_cache(512)(_name)
 def _check_host(fields: dict[str, str], minor: int) -> None:
     """RFC 9112 section 3.2: one sound Host field, which HTTP/1.0 need not have."""
     host = fields.get("HTTP_HOST")
-    if (host is None and minor) or (host is not None and not _HOST.fullmatch(host)):
+    if (host is None and minor) or (host is not None and not hosts.is_sound(host)):
         raise _bad("The Host header field must name this server, once.")
 
 

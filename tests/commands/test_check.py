@@ -19,10 +19,10 @@ REPOSITORY = Path(__file__).parent.parent.parent
 def no_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing here may open one."""
 
-    def bind(host: str, port: int) -> None:
-        pytest.fail(f"a socket was opened at {host}:{port}")
+    def listening(settings: config.Settings) -> None:
+        pytest.fail(f"sockets were opened at {settings.addresses}")
 
-    monkeypatch.setattr(serve, "bind", bind)
+    monkeypatch.setattr(serve, "listening", listening)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
 
@@ -56,6 +56,21 @@ def test_check_prints_the_effective_settings(
         assert option.key in said
     for source in (str(file), "DAVSERVER_THREADS", "--lock-timeout", "default"):
         assert source in said
+    (tmp_path / "again.toml").write_text(said)
+    assert run(capsys, "check", "--config", str(tmp_path / "again.toml"))[0] == 0
+
+
+def test_what_check_prints_of_addresses_can_be_given_back(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    listen = ("--listen", "unix:/run/x.sock, 127.0.0.1:0", "--unix-mode", "0600")
+    code, said, _ = run(capsys, "check", str(tmp_path), *listen, "--prefix", "/dav")
+    assert code == 0
+    told = tomllib.loads(said)
+    assert told["listen"] == ["unix:/run/x.sock", "127.0.0.1:0"]
+    assert (told["unix_mode"], told["prefix"]) == ("0600", "/dav")
+    assert "# port is not used: all addresses are in listen" in said
+    assert not {"host", "port"} & told.keys()
     (tmp_path / "again.toml").write_text(said)
     assert run(capsys, "check", "--config", str(tmp_path / "again.toml"))[0] == 0
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 from davserver import app
 from davserver.accounts import Account, Accounts
 from davserver.middleware import Corridor
+from davserver.protocol import paths, peers
 from davserver.share import Share
 from davserver.shares import Limits, Shares
 from davserver.state.sqlite import SqliteState
@@ -24,7 +25,7 @@ START = 1_767_225_600
 """2026-01-01T00:00:00Z, when every case begins."""
 OPTIONS = frozenset(
     ("infinite_depth", "lock_timeout", "follow_symlinks", "file_mode", "dir_mode", "state")
-)
+) | {"prefix", "trusted_proxies"}
 TICK = 1_000_000
 """Nanoseconds that pass with every look at the clock."""
 
@@ -99,8 +100,11 @@ class World:
         )
         people = accounts(*self.settings.get("users", []))
         hosts = frozenset(self.settings.get("hosts", []))
-        self._shares = Shares(shares, self._state, self.clock, limits=limits)
-        self.way.serve(app.build(Corridor(self._shares, people, hosts)))
+        prefix = paths.parse(self.options.get("prefix", "/")).path
+        self._shares = Shares(shares, self._state, self.clock, limits=limits, prefix=prefix)
+        proxies = self.options.get("trusted_proxies", "")
+        trusted = peers.parse(proxies.split(",")) if proxies else peers.NOBODY
+        self.way.serve(app.build(Corridor(self._shares, people, hosts, trusted=trusted)))
 
     def end(self) -> None:
         self.stop()

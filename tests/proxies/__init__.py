@@ -1,0 +1,1 @@
+"""Other servers in front of ours, with the examples of `config/` as their settings."""
