@@ -20,6 +20,7 @@ from davserver.middleware import HEALTHZ, METRICS, READYZ, Corridor
 from davserver.options import PASSWORD
 from davserver.protocol import paths
 from davserver.protocol.faults import Fault
+from davserver.protocol.peers import NOBODY
 from davserver.serving import DavServer, Floor, Listener, block_signals
 from davserver.shares import Shares
 from davserver.upkeep import Upkeep
@@ -54,6 +55,7 @@ def run(settings: Settings) -> int:
             places=settings.slow_uploads,
             floor=Floor(settings.slowest_upload, settings.upload_grace),
             connections=settings.connections,
+            proxies=settings.trusted if settings.proxy_protocol else NOBODY,
         )
         for share in shares.all.values():
             share.tree.step_aside = server.step_aside

@@ -13,7 +13,9 @@ from cheroot.server import HTTPConnection
 from davserver import counts
 from davserver.serving import gateway, requests, tls
 from davserver.serving.heads import Refused, parse
+from davserver.serving.listeners import peer
 from davserver.serving.pace import Pace
+from davserver.serving.proxied import Introduction, NotProxied
 from davserver.serving.requests import DavRequest
 from davserver.serving.streams import Broken, Inbox, Outbox, unread
 
@@ -45,12 +47,14 @@ class DavConnection(HTTPConnection):
     def __init__(self, server: Any, connected: socket.socket, listener: Any, address: Any) -> None:
         self.server = server
         self.listener = listener
-        self.remote_addr, self.remote_port = address[:2] if address else ("", "")
+        self.remote_addr, self.remote_port = peer(address)
         self.patience: float = server.timeout
         self.last_used = 0.0
         self.requests_seen = 0
         self._take(connected)
         self._is_open = False
+        speaks = server.proxies.has(self.remote_addr)
+        self._introduction = Introduction(connected) if speaks else None
         self._speaks_tls = server.tls is not None and connected.family != socket.AF_UNIX
         self._answering: DavRequest | None = None
         self._is_leaving = False
@@ -153,6 +157,8 @@ class DavConnection(HTTPConnection):
         """Go on with what comes before the first request. Gives whether it is done. Raises Refused,
         Broken.
         """
+        if self._introduction is not None and not self._introduce(self._introduction):
+            return False
         if not self._speaks_tls:
             return True
         try:
@@ -168,6 +174,25 @@ class DavConnection(HTTPConnection):
             raise Broken(*error.args) from error
         self.events = awaited or READS
         return not awaited
+
+    def _introduce(self, introduction: Introduction) -> bool:
+        """Let the proxy say whose connection this is. Gives whether it has said it. Raises Refused,
+        Broken.
+        """
+        try:
+            found = introduction.receive()
+        except NotProxied as error:
+            raise Refused(
+                "400 Bad Request", "Connections of proxies begin with a PROXY protocol header."
+            ) from error
+        except OSError as error:
+            raise Broken(*error.args) from error
+        if found is None:
+            return False
+        if found.address is not None:
+            self.remote_addr, self.remote_port = found.address, found.port
+        self._introduction = None
+        return True
 
     def _wait_to_open(self) -> bool:
         """Whether the connection may take more time to begin."""

@@ -10,6 +10,7 @@ from typing import Any
 from cheroot.wsgi import Server
 
 from davserver import __version__
+from davserver.protocol.peers import NOBODY, Trusted
 from davserver.serving.connections import DavConnection
 from davserver.serving.gateway import DavGateway
 from davserver.serving.listeners import Listener
@@ -59,13 +60,18 @@ class DavServer(Server):
         places: int = PLACES,
         floor: Floor = FLOOR,
         connections: int = CONNECTIONS,
+        proxies: Trusted = NOBODY,
     ) -> None:
-        address = listeners[0].socket.getsockname()
-        super().__init__(address, app, numthreads=threads, timeout=IDLE_SECONDS)
+        # Of no use to anybody: each listener knows its own.
+        super().__init__(
+            ("localhost", listeners[0].port), app, numthreads=threads, timeout=IDLE_SECONDS
+        )
         self.listeners = tuple(listeners)
         self.tls = tls
         self.floor = floor
         self.most = connections
+        self.proxies = proxies
+        """Those whose connections begin with a PROXY header."""
         self.gateway = DavGateway
         self.requests = Workers(self, threads, places)
         self.server_name = "davserver"

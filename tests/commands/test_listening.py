@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.commands.test_serve import COMMAND, refused, said_by
+from tests.proxies.front import logged
 from tests.running import Running, lacking, program, run
 from tests.wire import talk
 from tests.wire.talk import Talk
@@ -116,6 +117,17 @@ def test_a_unix_socket_alone(tmp_path: Path, root: Path, path: Path) -> None:
     assert f"{path}' http://localhost/dav/)" in said
     assert "mount" not in said
     assert not path.exists()
+
+
+def test_the_log_has_readable_addresses(tmp_path: Path, root: Path) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        lacking("this machine has no IPv6")
+    given = ("--user", "me", "--insecure-http", "--verbose")
+    with Running(root, *given, listen="[::]:0", state=tmp_path / "state.db") as server:
+        assert talk.ask(server.port, "OPTIONS /seen").status == 200
+        assert logged(server, "/seen") == "127.0.0.1"
 
 
 def test_the_status_lives_under_the_prefix(tmp_path: Path, root: Path, path: Path) -> None:
