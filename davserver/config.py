@@ -9,13 +9,14 @@ import shlex
 import stat
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from davserver.options import BY_KEY, CONFIG, ENVIRONMENT, OPTIONS, PASSWORD, SHARES, Option
 from davserver.protocol import addresses, hosts, paths, peers
-from davserver.protocol.addresses import Address, Tcp
+from davserver.protocol.addresses import Activated, Address, Tcp, Unix
 from davserver.protocol.faults import Fault
 from davserver.protocol.paths import Path as UrlPath
 from davserver.protocol.peers import Trusted
@@ -97,14 +98,11 @@ class Settings:
 @dataclass(frozen=True, slots=True)
 class StatusPlace:
     """Where those are told something who watch the server: at names below ``path`` beside the
-    shares, where that is not None (empty is the top); else at the top of an address of their own,
-    the Unix socket ``unix`` or, where that is empty, ``host`` and ``port``.
+    shares, empty for the top, or at the top of an ``address`` of their own.
     """
 
-    path: str | None = None
-    unix: str = ""
-    host: str = ""
-    port: int = 0
+    path: str = ""
+    address: Tcp | Unix | None = None
 
 
 NOWHERE = "none"
@@ -165,18 +163,14 @@ def status_place(settings: Settings) -> StatusPlace | None:
         return None
     if text.startswith("/"):
         if _STATUS_PATH.fullmatch(text):
-            return StatusPlace(path=text.rstrip("/"))
-    elif text.startswith(_UNIX):
-        if len(text) > len(_UNIX) and "\0" not in text:
-            return StatusPlace(unix=text.removeprefix(_UNIX))
+            return StatusPlace(text.rstrip("/"))
     else:
-        host, colon, port = text.rpartition(":")
-        name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-        is_number = port.isascii() and port.isdigit() and int(port) <= 65_535
-        if colon and name and is_number and (":" not in host or name != host):
-            return StatusPlace(host=name, port=int(port))
+        with suppress(ValueError):
+            address = addresses.parse(text)
+            if not isinstance(address, Activated):
+                return StatusPlace(address=address)
     raise ConfigError(
-        f"{_where(settings, 'status')}: must be a path as in /.~dav-status, HOST:PORT, unix:PATH "
+        f"{_where(settings, 'status')}: must be a path as in /.~dav-status, HOST:PORT, unix:/PATH "
         f"or {NOWHERE}, not {text!r}."
     )
 
@@ -409,7 +403,8 @@ def _check(settings: Settings) -> None:
     log, place = access_log(settings), status_place(settings)
     files = {key: getattr(settings, key) for key in _FILES}
     files["access_log"] = None if log == STANDARD_ERROR else log
-    files["status"] = place.unix or None if place else None
+    address = place.address if place else None
+    files["status"] = address.path if isinstance(address, Unix) else None
     for key, path in files.items():
         if path is not None:
             _check_path(settings, key, path)
@@ -417,7 +412,7 @@ def _check(settings: Settings) -> None:
         raise ConfigError(
             f"{_where(settings, 'key')}: a key needs its certificate: name that with --cert."
         )
-    host = place.host if place else ""
+    host = address.host if isinstance(address, Tcp) else ""
     if host and not hosts.is_loopback(host) and not settings.insecure_http:
         raise ConfigError(
             f"{_where(settings, 'status')}: {host} can be reached from other machines, and who "

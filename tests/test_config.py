@@ -265,10 +265,10 @@ STATUS = {
     "/a/b/": StatusPlace(path="/a/b"),
     "/..a/.b": StatusPlace(path="/..a/.b"),
     "none": None,
-    "127.0.0.1:9100": StatusPlace(host="127.0.0.1", port=9100),
-    "localhost:0": StatusPlace(host="localhost", port=0),
-    "[::1]:9100": StatusPlace(host="::1", port=9100),
-    "unix:/run/status": StatusPlace(unix="/run/status"),
+    "127.0.0.1:9100": StatusPlace(address=Tcp("127.0.0.1", 9100)),
+    "localhost:0": StatusPlace(address=Tcp("localhost", 0)),
+    "[::1]:9100": StatusPlace(address=Tcp("::1", 9100)),
+    "unix:/run/status": StatusPlace(address=Unix("/run/status")),
 }
 
 
@@ -281,7 +281,17 @@ def test_the_place_of_the_status(text: str, place: StatusPlace | None, root: Pat
     "text",
     [
         *("", "status", "//", "//a", "/a//b", "/../a", "/a/..", "/.", "/%61", "/a?b", "/a#b"),
-        *("/é", "/a b", "::1:80", "[::1]", "127.0.0.1", "127.0.0.1:", ":80", "127.0.0.1:65536"),
+        *(
+            "/é",
+            "/a b",
+            "::1:80",
+            "systemd",
+            "[::1]",
+            "127.0.0.1",
+            "127.0.0.1:",
+            ":80",
+            "127.0.0.1:65536",
+        ),
         *("127.0.0.1:x", "127.0.0.1:-1", "127.0.0.1:٣", "unix:", "None", "/a\nb", "[]:80"),
     ],
 )
@@ -317,7 +327,9 @@ def test_where_requests_are_logged(root: Path, tmp_path: Path) -> None:
         file = write(tmp_path, f'access_log = "{text}"\n')
         assert config.access_log(load(root, file=file)) == expected
     file = write(tmp_path, 'status = "unix:run/status"\n')
-    assert config.status_place(load(root, file=file)) == StatusPlace(unix=f"{tmp_path}/run/status")
+    assert config.status_place(load(root, file=file)) == StatusPlace(
+        address=Unix(f"{tmp_path}/run/status")
+    )
 
 
 @pytest.mark.parametrize("key", ["access_log", "status"])

@@ -3,8 +3,9 @@
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
-from davserver.config import ConfigError, Settings, check_host, shown
+from davserver.config import ConfigError, Settings, check_host, shown, status_place
 from davserver.protocol import paths
 from davserver.serving import CannotListen, Listener, listen_at
 
@@ -12,18 +13,27 @@ from davserver.serving import CannotListen, Listener, listen_at
 @contextmanager
 def listening(settings: Settings, scheme: str = "http") -> Iterator[list[Listener]]:
     """Listen at all addresses of the settings, or at none; ends at the end. Raises ConfigError."""
-    try:
-        found = listen_at(settings.addresses, unix_mode=settings.unix_mode, scheme=scheme)
-    except CannotListen as error:
-        raise ConfigError(str(error)) from error
+    mode, place = settings.unix_mode, status_place(settings)
     with ExitStack() as held:
-        for one in found:
-            held.callback(one.close)
+        try:
+            found = listen_at(settings.addresses, unix_mode=mode, scheme=scheme)
+            for one in found:
+                held.callback(one.close)
+            watched = listen_at((place.address,), unix_mode=mode) if place and place.address else []
+            for one in watched:
+                held.callback(one.close)
+        except CannotListen as error:
+            raise ConfigError(str(error)) from error
         for one in found:
             # Where those of systemd can be reached, only they can tell.
             if one.host and settings.listen:
                 check_host(settings, one.host)
-        yield found
+        yield [*found, *(replace(one, is_status=True) for one in watched)]
+
+
+def told(settings: Settings, listeners: Sequence[Listener]) -> list[str]:
+    """Where the status is told, at an address of its own."""
+    return [_place(replace(settings, prefix=""), one) for one in listeners if one.is_status]
 
 
 def base_url(settings: Settings, listener: Listener) -> str:
@@ -33,7 +43,7 @@ def base_url(settings: Settings, listener: Listener) -> str:
 
 def places(settings: Settings, listeners: Sequence[Listener]) -> list[str]:
     """Where to find the server, in words: of a Unix socket with what shows it to curl."""
-    return [_place(settings, one) for one in listeners]
+    return [_place(settings, one) for one in listeners if not one.is_status]
 
 
 def _place(settings: Settings, listener: Listener) -> str:

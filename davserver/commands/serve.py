@@ -14,7 +14,7 @@ from davserver import app, config, opening
 from davserver.access_log import AccessLog
 from davserver.accounts import Account, Accounts, new_password
 from davserver.commands import encryption
-from davserver.commands.listening import base_url, listening, places
+from davserver.commands.listening import base_url, listening, places, told
 from davserver.config import ConfigError, Settings, shown
 from davserver.middleware import HEALTHZ, METRICS, READYZ, Corridor
 from davserver.options import PASSWORD
@@ -102,7 +102,7 @@ def _corridor(
         settings.gzip,
         access_log,
         frozenset(name for name, is_wanted in wanted.items() if is_wanted and place is not None),
-        None if place is None or place.path is None else _below(settings.url_path, place.path),
+        None if place is None or place.address else _below(settings.url_path, place.path),
         trusted=settings.trusted,
     )
 
@@ -150,7 +150,7 @@ def greeting(
 ) -> str:
     """What a new user needs to know at the start."""
     first, *others = places(settings, listeners)
-    by_network = next((one for one in listeners if not one.path), None)
+    by_network = next((one for one in listeners if not one.path and not one.is_status), None)
     url = base_url(settings, by_network or listeners[0])
     who = f"user {settings.user}" if settings.user else "everybody on this machine, without a login"
     lines = [f"davserver is ready at {first}", *(f"  and at {other}" for other in others)]
@@ -159,6 +159,7 @@ def greeting(
         may = "may read" if read_only else "may read and write"
         where = url + paths.escape(share.name) + "/" if share.name else url
         lines.append(f"  {where}  serves {shown(os.path.realpath(share.path))}: {who} {may}")
+    lines += [f"Its health and its metrics are told at {one}" for one in told(settings, listeners)]
     lines.append(f"Locks and properties are kept in {shown(state)}")
     if password is not None:
         lines.append(f"The password of {settings.user} is {password}  (it is not shown again)")

@@ -53,9 +53,11 @@ class DavConnection(HTTPConnection):
         self.requests_seen = 0
         self._take(connected)
         self._is_open = False
-        speaks = server.proxies.has(self.remote_addr)
+        speaks = server.proxies.has(self.remote_addr) and not listener.is_status
         self._introduction = Introduction(connected) if speaks else None
-        self._speaks_tls = server.tls is not None and connected.family != socket.AF_UNIX
+        self._speaks_tls = server.tls is not None and not (
+            connected.family == socket.AF_UNIX or listener.is_status
+        )
         self._answering: DavRequest | None = None
         self._is_leaving = False
         self._began = 0.0

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 from cheroot.wsgi import Gateway_10
 
 from davserver.protocol.messages import Stretch
-from davserver.wsgi import FINISHED, SENDS_FILES, Finished
+from davserver.wsgi import FINISHED, IS_STATUS, SENDS_FILES, Finished
 
 _PATIENCE = 60.0
 """Seconds that an application waits for a reader that it writes to by itself."""
@@ -137,4 +137,5 @@ def common(conn: Any) -> dict[str, Any]:
         "wsgi.url_scheme": "http",
         "wsgi.version": (1, 0),
         SENDS_FILES: conn.wfile.can_send_files,
+        IS_STATUS: conn.listener.is_status,
     }

@@ -33,7 +33,8 @@ class Listener:
 
     ``url`` is the base URL of what is served there, and for a Unix socket what a client asks for
     that connects to its ``path``. ``file`` is what this process has made at that path: its own
-    identifier, and device and inode.
+    identifier, and device and inode. Whoever connects to one that ``is_status`` only watches the
+    server.
 
     Several processes may have it: it is closed by its owner, not by a server.
     """
@@ -42,6 +43,7 @@ class Listener:
     url: str
     path: str = ""
     file: tuple[int, int, int] | None = None
+    is_status: bool = False
 
     @property
     def port(self) -> int:
