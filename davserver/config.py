@@ -51,7 +51,9 @@ class Settings:
     dir_mode: int | None
     infinite_depth: bool
     lock_timeout: int
+    workers: int | None
     threads: int
+    drain_timeout: int
     verbose: bool
     sources: Mapping[str, str]
     file: str = ""
@@ -94,7 +96,7 @@ def load(
     elif environment.get(SHARES):
         shares = tuple(map(_share_argument, _split(environment[SHARES], SHARES)))
     settings = Settings(shares=_together(shares), sources=sources, file=file or "", **values)
-    _check(settings)
+    check(settings)
     return settings
 
 
@@ -266,13 +268,20 @@ _PARSERS: dict[str, Any] = {
     "list": lambda text: tuple(name.strip() for name in text.split(",") if name.strip()),
     "mode": _mode,
 }
-_LEAST = {"port": (0, 65_535), "lock_timeout": (1, 31_536_000), "threads": (1, 1_000)}
+_LEAST = {
+    "port": (0, 65_535),
+    "lock_timeout": (1, 31_536_000),
+    "workers": (1, 1_000),
+    "threads": (1, 1_000),
+    "drain_timeout": (0, 86_400),
+}
 
 
-def _check(settings: Settings) -> None:
-    """What only the whole can tell."""
+def check(settings: Settings) -> None:
+    """What only the whole can tell. Raises ConfigError."""
     for key, (least, most) in _LEAST.items():
-        if not least <= getattr(settings, key) <= most:
+        value = getattr(settings, key)
+        if value is not None and not least <= value <= most:
             raise ConfigError(f"{_where(settings, key)}: must be from {least} to {most}.")
     for option in OPTIONS:
         value = getattr(settings, option.key)

@@ -25,11 +25,13 @@ UPWARD: dict[str, frozenset[str]] = {
     "provider": frozenset({"protocol", "shares", "methods", "wsgi"}),
     "serving": frozenset({"__init__", "counts", "protocol", "wsgi"}),
     "middleware": frozenset({"protocol", "accounts", "shares", "methods", "provider", "wsgi"}),
+    "processes": frozenset(),
     "app": frozenset({"middleware", "provider", "wsgi"}),
-    "commands": frozenset(
-        {"protocol", "accounts", "app", "config", "middleware", "options", "serving"}
-    )
-    | {"opening", "share", "shares", "state", "tree", "upkeep"},
+    "worker": frozenset({"accounts", "app", "config", "middleware", "opening", "processes"})
+    | {"protocol", "serving", "shares", "upkeep"},
+    "renewal": frozenset({"config", "opening"}),
+    "commands": frozenset({"protocol", "accounts", "config", "options", "processes", "serving"})
+    | {"opening", "renewal", "share", "shares", "state", "tree", "worker"},
     "cli": frozenset({"__init__", "commands", "config", "options"}),
     "options": frozenset(),
     "__main__": frozenset({"cli"}),
@@ -64,14 +66,15 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "wsgidav": ("app.py", "provider.py", "middleware/"),
     "cheroot": ("serving/",),
     "sqlite3": ("state/",),
-    "socket": ("serving/",),
+    "socket": ("serving/", "processes/notify.py"),
     "ssl": ("serving/",),
-    "signal": ("serving/", "commands/"),
+    "signal": ("serving/", "processes/", "worker.py"),
     "fcntl": ("tree/", "state/"),
-    "ctypes": ("tree/",),
+    # A worker asks the kernel for a signal when its master dies.
+    "ctypes": ("tree/", "processes/forking.py"),
     "argparse": ("cli.py",),
     "tomllib": ("config.py",),
-    "time": ("commands/", "serving/", "opening.py"),
+    "time": ("commands/", "serving/", "processes/", "opening.py"),
 }
 """Modules that only their owners import."""
 

@@ -1,75 +1,119 @@
-"""`davserver ROOT`: serves until it is told to stop."""
+"""`davserver ROOT`: serves until it is told to stop, in worker processes under a master."""
 
-import gc
 import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
-from davserver import app, opening
+from davserver import opening, renewal
 from davserver.accounts import Account, Accounts, new_password
 from davserver.config import ConfigError, Settings, shown
-from davserver.middleware import Corridor
 from davserver.options import PASSWORD
+from davserver.processes import Job, Master, Notifier, Refused, cores
 from davserver.protocol import paths
-from davserver.protocol.faults import Fault
-from davserver.serving import DavServer, bind, block_signals
-from davserver.shares import Shares
-from davserver.upkeep import Upkeep
+from davserver.serving import Listener, bind
+from davserver.worker import Work, keep, recover
 
 log = logging.getLogger("davserver.storage")
 
 
-def run(settings: Settings) -> int:
-    """Serve. Gives 0 when it was stopped by a signal, 1 where it failed. Raises ConfigError."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO if settings.verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
-    with ExitStack() as held:
-        shares, state = held.enter_context(opening.opened(settings))
-        accounts, password = _accounts(settings)
-        hosts = frozenset(name.lower() for name in settings.allowed_hosts)
-        try:
-            listener = held.enter_context(closing(bind(settings.host, settings.port)))
-        except (OSError, UnicodeError) as error:
-            raise ConfigError(
-                f"{settings.host}:{settings.port}: cannot listen there: {_reason(error)}. "
-                "Is another server running? --port 0 finds a free port."
-            ) from error
-        corridor = Corridor(shares, accounts, hosts)
-        server = DavServer(app.build(corridor), [listener], settings.threads)
-        for share in shares.all.values():
-            share.tree.step_aside = server.step_aside
-        block_signals()
-        server.prepare()
-        _survey(settings, state.file)
-        _recover(shares)
-        upkeep = Upkeep(shares)
-        try:
-            upkeep.start()
-            # It serves even where nobody reads what it says.
-            with suppress(OSError, ValueError):
-                print(greeting(settings, listener.url, state.file, password), flush=True)
-            _keep()
-            stopped = server.run()
-        finally:
-            server.stop()
-            shares.hurry()
-            upkeep.stop()
-            shares.close()
-    return 0 if stopped else 1
-
-
-def _keep() -> None:
-    """What has been loaded stays. To search all of it for garbage again and again would hold up
-    everybody for tens of milliseconds.
+def run(settings: Settings, again: Callable[[], Settings]) -> int:
+    """Serve. ``again`` loads the settings anew. Gives 0 when it was stopped by a signal, 1 where it
+    failed. Raises ConfigError.
     """
-    gc.collect()
-    gc.freeze()
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    notifier = Notifier.of(os.environ, os.getpid())
+    _log_as(settings)
+    with ExitStack() as held:
+        _prepare(settings)
+        listener = held.enter_context(closing(_bound(settings)))
+        service = _Service(settings, again, listener)
+        keep()
+        master = Master(service.job(), service.renew, service.greet, notifier)
+        try:
+            return master.run()
+        except Refused as refused:
+            raise ConfigError(str(refused)) from refused
+
+
+class _Service:
+    """What is served at a listener, and what changes while it is."""
+
+    def __init__(
+        self, settings: Settings, again: Callable[[], Settings], listener: Listener
+    ) -> None:
+        self._settings = settings
+        self._again = again
+        self._listener = listener
+        self._accounts, self._password = _accounts(settings)
+
+    def job(self) -> Job:
+        """What the workers are to do."""
+        settings = self._settings
+        return Job(
+            settings.workers or cores.available(),
+            Work(settings, (self._listener,), self._accounts),
+            settings.drain_timeout,
+            f"at {self._listener.url}",
+        )
+
+    def greet(self) -> None:
+        """Say at the start what a new user needs to know."""
+        file = opening.state_file(self._settings)
+        _say(greeting(self._settings, self._listener.url, file, self._password))
+
+    def renew(self) -> Job | None:
+        """Load the settings again. Gives a job for new workers where they have changed. Raises
+        Refused where they cannot be taken.
+        """
+        old = self._settings
+        try:
+            new, kept = renewal.renewed(old, self._again())
+        except ConfigError as error:
+            raise Refused(str(error)) from error
+        for key in kept:
+            log.warning("%s has changed: that needs a restart, until then it is as it was", key)
+        if renewal.is_same(old, new):
+            return None
+        self._settings = new
+        _log_as(new)
+        if new.user != old.user:
+            self._accounts, password = _accounts(new)
+            if password is not None:
+                _say(_password_line(new, password))
+        return self.job()
+
+
+def _say(text: str) -> None:
+    # It serves even where nobody reads what it says.
+    with suppress(OSError, ValueError):
+        print(text, flush=True)
+
+
+def _log_as(settings: Settings) -> None:
+    logging.getLogger().setLevel(logging.INFO if settings.verbose else logging.WARNING)
+
+
+def _prepare(settings: Settings) -> None:
+    """See whether it can be served at all, and finish what was under way when a server ended.
+    Nothing stays open: a database must not be carried over a fork.
+    """
+    with opening.opened(settings) as (shares, state):
+        _survey(settings, state.file)
+        recover(shares)
+
+
+def _bound(settings: Settings) -> Listener:
+    try:
+        return bind(settings.host, settings.port)
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(
+            f"{settings.host}:{settings.port}: cannot listen there: {_reason(error)}. "
+            "Is another server running? --port 0 finds a free port."
+        ) from error
 
 
 def _survey(settings: Settings, file: Path) -> None:
@@ -86,16 +130,6 @@ def _survey(settings: Settings, file: Path) -> None:
             log.warning("%s", ground.warning)
 
 
-def _recover(shares: Shares) -> None:
-    """Finish what was under way when a server ended."""
-    if shares.state.damage:
-        return
-    try:
-        shares.recover()
-    except (OSError, Fault) as error:
-        log.error("could not finish what was under way: %r", error)
-
-
 def greeting(settings: Settings, url: str, state: Path, password: str | None) -> str:
     """What a new user needs to know at the start."""
     who = f"user {settings.user}" if settings.user else "everybody on this machine, without a login"
@@ -107,10 +141,14 @@ def greeting(settings: Settings, url: str, state: Path, password: str | None) ->
         lines.append(f"  {where}  serves {shown(os.path.realpath(share.path))}: {who} {may}")
     lines.append(f"Locks and properties are kept in {shown(state)}")
     if password is not None:
-        lines.append(f"The password of {settings.user} is {password}  (it is not shown again)")
+        lines.append(_password_line(settings, password))
     lines.append(f"To mount it: {_mount_command(url)}")
     lines.append("To stop it: Ctrl-C")
     return "\n".join(lines)
+
+
+def _password_line(settings: Settings, password: str) -> str:
+    return f"The password of {settings.user} is {password}  (it is not shown again)"
 
 
 def _mount_command(url: str) -> str:

@@ -7,6 +7,6 @@ read.
 """
 
 from davserver.serving.listeners import Listener, bind
-from davserver.serving.server import DavServer, block_signals
+from davserver.serving.server import DavServer
 
-__all__ = ["DavServer", "Listener", "bind", "block_signals"]
+__all__ = ["DavServer", "Listener", "bind"]

@@ -119,6 +119,7 @@ class IdleConnections(ConnectionManager):
     def _run(self, expiration_interval: float) -> None:
         checked = time.monotonic()
         while not self._stopping.is_set():
+            self.server.beat()
             self.server.requests.look(LACKING_SECONDS if self._lacks else expiration_interval)
             if self._lacks:
                 self._listen(select.EPOLLIN)

@@ -1,10 +1,8 @@
 """The server: a listening socket and its worker threads."""
 
 import logging
-import signal
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cheroot.wsgi import Server
@@ -21,13 +19,6 @@ log = logging.getLogger("davserver.serving")
 
 IDLE_SECONDS = 60
 """How long a connection may say nothing, within a request or between two."""
-SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
-"""The signals that end the server."""
-
-
-def block_signals() -> None:
-    """Keep them for `DavServer.run` to wait for, in this thread and all that it starts."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
 
 class DavServer(Server):
@@ -43,6 +34,8 @@ class DavServer(Server):
         address = listeners[0].socket.getsockname()
         super().__init__(address, app, numthreads=threads, timeout=IDLE_SECONDS)
         self.listeners = tuple(listeners)
+        self.beat: Callable[[], object] = lambda: None
+        """Called again and again, as long as connections are looked after."""
         self.gateway = DavGateway
         self.requests = Workers(self, threads)
         self.server_name = "davserver"
@@ -79,35 +72,6 @@ class DavServer(Server):
         called by one worker at a time.
         """
         return self._connections.get()
-
-    def run(self) -> bool:
-        """Serve until SIGINT or SIGTERM comes, then stop. Gives whether one came; without one the
-        server has failed, and its log says why.
-
-        The main thread waits for the signal and does nothing else: a handler that raised wherever
-        it happens to be would leave cheroot's queues half changed. Both signals have to be blocked
-        before any other thread starts (`block_signals`).
-        """
-        main = threading.get_ident()
-        came = threading.Event()
-
-        def serve() -> None:
-            try:
-                self.serve()
-            except BaseException:
-                log.exception("the server has failed")
-            finally:
-                if not came.is_set():
-                    signal.pthread_kill(main, signal.SIGTERM)
-
-        thread = threading.Thread(target=serve, name="davserver connections")
-        thread.start()
-        signal.sigwait(SIGNALS)
-        is_serving = thread.is_alive()
-        came.set()
-        self.stop()
-        thread.join()
-        return is_serving
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """cheroot's own messages, in our log."""
