@@ -30,7 +30,9 @@ VALUES: dict[str, tuple[tuple[str, str, object], tuple[str, str, object]]] = {
     "dir_mode": (("2770", '"2770"', 0o2770), ("0755", '"0755"', 0o755)),
     "infinite_depth": (("false", "false", False), ("true", "true", True)),
     "lock_timeout": (("60", "60", 60), ("1", "1", 1)),
+    "workers": (("1", "1", 1), ("8", "8", 8)),
     "threads": (("1", "1", 1), ("1000", "1000", 1000)),
+    "drain_timeout": (("0", "0", 0), ("86400", "86400", 86_400)),
     "verbose": (("TRUE", "true", True), ("FALSE", "false", False)),
 }
 

@@ -28,8 +28,11 @@ def run(settings: Settings, again: Callable[[], Settings]) -> int:
     notifier = Notifier.of(os.environ, os.getpid())
     _log_as(settings)
     with ExitStack() as held:
-        _prepare(settings)
-        listener = held.enter_context(closing(_bound(settings)))
+        # A database must not be carried over a fork: it is closed again.
+        with opening.opened(settings) as (shares, state):
+            listener = held.enter_context(closing(_bound(settings)))
+            _survey(settings, state.file)
+            recover(shares)
         service = _Service(settings, again, listener)
         keep()
         master = Master(service.job(), service.renew, service.greet, notifier)
@@ -95,15 +98,6 @@ def _say(text: str) -> None:
 
 def _log_as(settings: Settings) -> None:
     logging.getLogger().setLevel(logging.INFO if settings.verbose else logging.WARNING)
-
-
-def _prepare(settings: Settings) -> None:
-    """See whether it can be served at all, and finish what was under way when a server ended.
-    Nothing stays open: a database must not be carried over a fork.
-    """
-    with opening.opened(settings) as (shares, state):
-        _survey(settings, state.file)
-        recover(shares)
 
 
 def _bound(settings: Settings) -> Listener:

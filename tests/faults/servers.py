@@ -12,13 +12,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import configurations, peers
-from tests.running import URL
+from tests.running import ENDED, URL, kill, states
 
 DEADLINE = 30.0
 """Seconds for a server to start, to stop and to stand still."""
@@ -75,7 +75,6 @@ class Process:
         self.port = peers.free_port()
         self._tells = server.has_state
         self._said = place / "said"
-        self._code: int | None = None
         with (place / "server.log").open("ab") as log, self._said.open("wb") as said:
             self._leader = subprocess.Popen(
                 [str(part) for part in server.command(place, self.port)],
@@ -103,15 +102,7 @@ class Process:
 
     def kill(self) -> int:
         """End all its processes at once, as they are. Gives the exit code of the first."""
-        if self._code is None:
-            # Before anybody has waited for the first, nobody else can have got its number.
-            self._signal(signal.SIGKILL)
-            until = time.monotonic() + DEADLINE
-            while not all(states <= _ENDED for states in _states(self._leader.pid)):
-                assert time.monotonic() < until, "processes of a killed group are still there"
-                time.sleep(0.001)
-            self._code = self._leader.wait(DEADLINE)
-        return self._code
+        return kill(self._leader)
 
     def stop(self) -> int:
         """Ask it to end, and give its exit code."""
@@ -127,7 +118,7 @@ class Process:
         """
         self._signal(signal.SIGSTOP)
         until = time.monotonic() + DEADLINE
-        while not all("T" in states <= _STILL for states in _states(self._leader.pid)):
+        while not all("T" in found <= _STILL for found in states(self._leader.pid)):
             assert time.monotonic() < until, "it does not stand still"
             time.sleep(0.0005)
 
@@ -141,25 +132,8 @@ class Process:
         return os.waitid(os.P_PID, self._leader.pid, options) is not None
 
 
-_ENDED = frozenset("ZX")
-_STILL = frozenset("TDZX")
+_STILL = frozenset("TD") | ENDED
 """A thread that sleeps in a system call (D) stops behind it, if another thread has stopped (T)."""
-
-
-def _states(group: int) -> Iterator[set[str]]:
-    """For every process of a group the states of its threads, as /proc calls them."""
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        states = set()
-        with suppress(FileNotFoundError, ProcessLookupError):
-            if os.getpgid(int(entry)) != group:
-                continue
-            for thread in os.listdir(f"/proc/{entry}/task"):
-                with suppress(FileNotFoundError, ProcessLookupError):
-                    line = Path(f"/proc/{entry}/task/{thread}/stat").read_text()
-                    states.add(line.rpartition(")")[2].split()[0])
-            yield states
 
 
 def davserver(durability: str, module: str = "davserver") -> Server:
@@ -167,7 +141,7 @@ def davserver(durability: str, module: str = "davserver") -> Server:
 
     def command(place: Path, port: int) -> Sequence[str | Path]:
         files = (place / "root", "--state", place / "state.db")
-        options = ("--port", str(port), "--durability", durability)
+        options = ("--port", str(port), "--durability", durability, "--workers", "2")
         return [sys.executable, "-m", module, *files, *options]
 
     return Server("davserver", command, has_state=True)
