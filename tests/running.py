@@ -18,15 +18,15 @@ import pytest
 from davserver.tree import TRASH
 from tests.bench import processes
 
-WORKERS = "--workers"
+SETTINGS = (("--workers", "2"), ("--drain-timeout", "5"))
+"""What a server is started with where the arguments do not say otherwise."""
 ENDED = frozenset("ZX")
 """What /proc calls a thread of a process that has ended."""
 URL = re.compile(r"(http://[^\s/]+:\d+)/")
 
 
 class Running:
-    """One server: a master with two workers, unless the arguments say how many. A context manager:
-    leaving it stops the server.
+    """One server: a master with its workers. A context manager: leaving it stops the server.
 
     ``url`` is the server's base URL without a slash at its end, ``said`` what it printed up to its
     first URL. With ``may_die`` a worker may end by itself; else that is an error when it is
@@ -47,7 +47,7 @@ class Running:
             "-m",
             "davserver",
             *map(str, arguments),
-            *(() if WORKERS in arguments else (WORKERS, "2")),
+            *(part for key, value in SETTINGS if key not in arguments for part in (key, value)),
             "--port",
             str(port),
             "--state",
@@ -107,8 +107,9 @@ class Running:
             kill(self.process)
             raise
         assert self.process.stdout is not None
-        self.said += self.process.stdout.read()
-        self.process.stdout.close()
+        if not self.process.stdout.closed:
+            self.said += self.process.stdout.read()
+            self.process.stdout.close()
         assert was_whole or self.may_die, f"a worker has died: {self.log.read_text()}"
         return code
 
