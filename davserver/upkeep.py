@@ -40,8 +40,8 @@ class Upkeep:
         asked.register(self._bell, select.POLLIN)
         while not self._over.is_set():
             asked.poll(INTERVAL * 1000)
-            # Another process may have been faster: while it ends, a successor has begun.
-            with suppress(BlockingIOError):
+            # Nobody may have asked, and whatever goes wrong, it tends.
+            with suppress(OSError):
                 os.eventfd_read(self._bell)
             if not self._over.wait(COURTESY):
                 self._shares.tend()

@@ -141,17 +141,21 @@ def kill(leader: subprocess.Popen[str] | subprocess.Popen[bytes]) -> int:
 def states(group: int) -> Iterator[set[str]]:
     """For every process of a group the states of its threads, as /proc calls them."""
     for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        found = set()
-        with suppress(FileNotFoundError, ProcessLookupError):
-            if os.getpgid(int(entry)) != group:
-                continue
-            for thread in os.listdir(f"/proc/{entry}/task"):
-                with suppress(FileNotFoundError, ProcessLookupError):
-                    line = Path(f"/proc/{entry}/task/{thread}/stat").read_text()
-                    found.add(line.rpartition(")")[2].split()[0])
-            yield found
+        if entry.isdigit():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if os.getpgid(int(entry)) == group:
+                    yield states_of(int(entry))
+
+
+def states_of(pid: int) -> set[str]:
+    """The states of the threads of a process; none where it has gone."""
+    found = set()
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                line = Path(f"/proc/{pid}/task/{thread}/stat").read_text()
+                found.add(line.rpartition(")")[2].split()[0])
+    return found
 
 
 def entries(root: Path) -> list[Path]:

@@ -24,7 +24,7 @@ KILL_SECONDS = 10.0
 """Seconds beyond the limit until a worker that has been told to end is killed."""
 HURRY_SECONDS = 5.0
 """Seconds until it is killed when it was told twice."""
-SOON_SECONDS = 5.0
+SOON_SECONDS = 2.0
 """Whoever dies earlier than that may die again."""
 PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """Seconds until the next one starts, by how many in a row have died soon."""

@@ -12,16 +12,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import configurations, peers
-from tests.running import ENDED, URL, kill, states
+from tests.bench import configurations, peers, processes
+from tests.running import ENDED, URL, kill, states, states_of
 
 DEADLINE = 30.0
 """Seconds for a server to start, to stop and to stand still."""
+GROWN = 2.5
+"""Seconds after its start from which a worker does not die soon, as its master sees it."""
 
 Command = Callable[[Path, int], Sequence[str | Path]]
 
@@ -112,6 +114,30 @@ class Process:
             time.sleep(0.005)
         return self.kill()
 
+    def wait_for_workers(self) -> None:
+        """Wait until all of them have been there for a while: who dies soon after the start has no
+        successor at once.
+        """
+        until = time.monotonic() + DEADLINE
+        while len(found := self._workers()) < 2 or min(map(_age, found)) < GROWN:
+            assert time.monotonic() < until, "a worker has no successor"
+            time.sleep(0.02)
+
+    @contextmanager
+    def stopped_worker(self) -> Iterator[set[int]]:
+        """Let the eldest of its workers stand still, and kill it in the end. Gives the ports of the
+        clients that it serves.
+        """
+        victim = max(self._workers(), key=_age)
+        os.kill(victim, signal.SIGSTOP)
+        while not states_of(victim) <= _STILL:
+            time.sleep(0.0005)
+        yield clients_of(victim, self.port)
+        os.kill(victim, signal.SIGKILL)
+
+    def _workers(self) -> list[int]:
+        return [one.pid for one in processes.stats() if one.parent == self._leader.pid]
+
     def pause(self) -> None:
         """Let it stand still, be it in the middle of a system call: once this returns nothing new
         begins, and whatever it has answered can be read.
@@ -134,6 +160,30 @@ class Process:
 
 _STILL = frozenset("TD") | ENDED
 """A thread that sleeps in a system call (D) stops behind it, if another thread has stopped (T)."""
+
+
+def _age(pid: int) -> float:
+    """Seconds since the start of a process, without end for none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) * processes.TICK
+
+
+def clients_of(pid: int, port: int) -> set[int]:
+    """The ports of the clients whose connections to a port a process holds."""
+    held = set()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):
+            held.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+    found = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        own, other = (int(field.rpartition(":")[2], 16) for field in fields[1:3])
+        if own == port and f"socket:[{fields[9]}]" in held:
+            found.add(other)
+    return found
 
 
 def davserver(durability: str, module: str = "davserver") -> Server:
