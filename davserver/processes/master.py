@@ -15,7 +15,7 @@ from davserver.processes.notify import Notifier
 from davserver.processes.reports import Refused, Reports
 
 _STOP = frozenset({signal.SIGTERM, signal.SIGINT})
-_SIGNALS = (*_STOP, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
+_SIGNALS = _STOP | {signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD}
 
 log = logging.getLogger("davserver.processes")
 
@@ -38,8 +38,12 @@ class Master:
         self._renew = renew
         self._greet = greet
         self._notifier = notifier
+        # nohup(1) asks to outlive a terminal, and a shell's background job to pass over Ctrl-C.
+        is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        is_aside = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        self._has_terminal = not is_kept and _has_terminal()
         self._reports = Reports()
-        self._inbox = Inbox(_SIGNALS)
+        self._inbox = Inbox(_SIGNALS - {signal.SIGINT} if is_aside else _SIGNALS)
         self._crew = self._crew_of(job)
         self._coming: Crew | None = None
         self._leaving: list[Crew] = []
@@ -50,7 +54,6 @@ class Master:
         self._code = 0
         self._signs_at = 0.0
         self._told = ""
-        self._has_terminal = _has_terminal()
 
     def run(self) -> int:
         """Gives 0 when it was stopped by a signal, 1 where no worker could begin. Raises Refused

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,16 @@ worker.hooks = lambda: {{
     signal.SIGUSR1: lambda: note("USR1"),
 }}
 """
+
+
+@pytest.fixture(autouse=True)
+def unignored() -> Iterator[None]:
+    """Who runs the tests in the background may have let them ignore Ctrl-C, and what they start."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -219,24 +229,42 @@ def test_workers_are_told_to_read_certificates_and_to_open_logs(tmp_path: Path, 
         assert server.is_whole
 
 
-def test_the_end_of_its_terminal_is_its_end(tmp_path: Path, root: Path) -> None:
-    """SIGHUP means new settings where nobody has hung up."""
+@contextmanager
+def at_a_terminal(
+    tmp_path: Path, root: Path, *before: str
+) -> Iterator[tuple[subprocess.Popen[bytes], int, int]]:
+    """A server, its port, and the other end of the terminal that it was started at."""
     ours, theirs = pty.openpty()
     command = Running(root, state=tmp_path / "state.db").command
     with subprocess.Popen(
-        ["setsid", "--ctty", *command], stdin=theirs, stdout=theirs, stderr=theirs
+        ["setsid", "--ctty", *before, *command], stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:
         os.close(theirs)
         said = b""
-        while not re.search(rb"http://[^\s/]+:\d+/", said):
+        while not (found := re.search(rb"http://[^\s/]+:(\d+)/", said)):
             said += os.read(ours, 1 << 10)
-        os.kill(process.pid, signal.SIGHUP)
-        found = re.search(rb":(\d+)/", said)
-        assert found is not None
-        port = int(found[1])
-        assert talk.ask(port, "OPTIONS /").status == 200
-        os.close(ours)
-        with suppress(subprocess.TimeoutExpired):
+        try:
+            yield process, int(found[1]), ours
+        finally:
+            process.terminate()
             process.wait(30)
-        assert process.poll() == 0
+
+
+def test_the_end_of_its_terminal_is_its_end(tmp_path: Path, root: Path) -> None:
+    """SIGHUP means new settings where nobody has hung up."""
+    with at_a_terminal(tmp_path, root) as (process, port, terminal):
+        os.kill(process.pid, signal.SIGHUP)
+        assert talk.ask(port, "OPTIONS /").status == 200
+        os.close(terminal)
+        assert process.wait(30) == 0
         assert all(found <= ENDED for found in states(process.pid))
+
+
+def test_a_terminal_may_end_before_who_asked_to_outlive_it(tmp_path: Path, root: Path) -> None:
+    before = ("sh", "-c", "trap '' HUP; exec \"$@\"", "sh")
+    with at_a_terminal(tmp_path, root, *before) as (process, port, terminal):
+        os.close(terminal)
+        for _ in range(5):
+            os.kill(process.pid, signal.SIGHUP)
+            assert talk.ask(port, "OPTIONS /").status == 200
+        assert process.poll() is None
