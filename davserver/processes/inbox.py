@@ -4,7 +4,6 @@ import os
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
 
 
 class Inbox:
@@ -12,10 +11,10 @@ class Inbox:
 
     def __init__(self, numbers: Iterable[int]) -> None:
         self._read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._wake = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-        self._before: dict[int, Any] = {
-            number: signal.signal(number, lambda number, frame: None) for number in numbers
-        }
+        self._numbers = frozenset(numbers)
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        for number in self._numbers:
+            signal.signal(number, lambda number, frame: None)
 
     def fileno(self) -> int:
         """What can be read from when one has come."""
@@ -33,8 +32,9 @@ class Inbox:
         os.close(self._write)
 
     def close(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(self._wake)
+        """The process is about to end, and needs not to be told again."""
+        for number in self._numbers:
+            signal.signal(number, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
         os.close(self._read)
         os.close(self._write)

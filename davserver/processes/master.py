@@ -14,6 +14,8 @@ from davserver.processes.inbox import Inbox
 from davserver.processes.notify import Notifier
 from davserver.processes.reports import Refused, Reports
 
+RENEWAL_SECONDS = 60.0
+"""How long new workers may take until they are ready; else the old ones go on."""
 _STOP = frozenset({signal.SIGTERM, signal.SIGINT})
 _SIGNALS = _STOP | {signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD}
 
@@ -46,6 +48,7 @@ class Master:
         self._inbox = Inbox(_SIGNALS - {signal.SIGINT} if is_aside else _SIGNALS)
         self._crew = self._crew_of(job)
         self._coming: Crew | None = None
+        self._coming_until = 0.0
         self._leaving: list[Crew] = []
         self._has_greeted = False
         self._is_stopping = False
@@ -117,15 +120,15 @@ class Master:
     def _advance(self, now: float) -> None:
         """Let one crew take the place of another."""
         if self._coming is not None:
-            if self._coming.refusal or self._coming.has_failed:
-                why = self._coming.refusal or "the new workers have failed"
-                self._let_go(self._coming, now, HURRY_SECONDS)
-                self._coming = None
-                self._keep(why)
-            elif self._coming.is_ready:
+            if self._coming.is_ready:
                 self._let_go(self._crew, now)
                 self._crew, self._coming = self._coming, None
                 self._tell_ready()
+            elif self._coming.refusal or self._coming.has_failed or now > self._coming_until:
+                why = self._coming.refusal or "the new workers do not become ready"
+                self._let_go(self._coming, now, HURRY_SECONDS)
+                self._coming = None
+                self._keep(why)
         elif not self._is_stopping and self._crew.refusal:
             if self._has_greeted:
                 log.error("a worker cannot begin: %s", self._crew.refusal)
@@ -189,6 +192,7 @@ class Master:
             self._tell_ready()
         else:
             self._coming = self._crew_of(job)
+            self._coming_until = time.monotonic() + RENEWAL_SECONDS
 
     def _keep(self, why: str) -> None:
         log.error("the settings stay as they were: %s", why)

@@ -173,13 +173,24 @@ def test_wrong_settings_change_nothing(tmp_path: Path, root: Path, text: str, sa
         assert talk.ask(server.port, "PUT /file", body=b"x").status == 201
 
 
-def test_settings_that_no_worker_can_serve_change_nothing(tmp_path: Path, root: Path) -> None:
+BAD = {
+    "a refusal": ("raise ConfigError('Not that.')", "Not that."),
+    "a failure": ("1 / 0", "the new workers do not become ready"),
+    "no word": ("time.sleep(3600)", "the new workers do not become ready"),
+}
+
+
+@pytest.mark.parametrize(("does", "said"), BAD.values(), ids=BAD)
+def test_settings_that_no_worker_can_serve_change_nothing(
+    tmp_path: Path, root: Path, does: str, said: str
+) -> None:
     """They look right, and only those who are to serve by them find out."""
     change = (
-        "from davserver import worker; from davserver.config import ConfigError"
+        "import time; from davserver import worker; from davserver.config import ConfigError"
+        "\nfrom davserver.processes import master; master.RENEWAL_SECONDS = 2"
         "\nbegin = worker.Work._serve"
         "\ndef serve(self, seat, held):"
-        "\n    if not self.settings.infinite_depth: raise ConfigError('Not that.')"
+        f"\n    if not self.settings.infinite_depth: {does}"
         "\n    return begin(self, seat, held)"
         "\nworker.Work._serve = serve"
     )
@@ -188,7 +199,7 @@ def test_settings_that_no_worker_can_serve_change_nothing(tmp_path: Path, root: 
     with Altered("--config", file, state=tmp_path / "state.db", change=change) as server:
         file.write_text(f'root = "{root}"\ninfinite_depth = false\n')
         server.process.send_signal(signal.SIGHUP)
-        until(lambda: "stay as they were: Not that." in server.log.read_text())
+        until(lambda: f"stay as they were: {said}" in server.log.read_text())
         until(lambda: server.is_whole)
         assert talk.ask(server.port, "PROPFIND /", "Depth: infinity").status == 207
 
