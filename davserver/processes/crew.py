@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from davserver.processes.board import Board
 from davserver.processes.forking import fork
@@ -32,18 +33,32 @@ PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 log = logging.getLogger("davserver.processes")
 
 
+class Shelf(Protocol):
+    """Where each process has a place for what outlives it."""
+
+    def reserve(self) -> int:
+        """A place for a process that is about to be forked. Raises IndexError where none is free."""
+
+    def enter(self, place: int) -> None:
+        """Called in that process."""
+
+    def release(self, place: int) -> None:
+        """It has ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What ``workers`` processes do: ``work`` is called in each, and gives its exit code.
 
     ``drain_seconds`` is how long it may take to finish what is under way when it was told to end,
-    ``status`` says in a few words what they all do.
+    ``status`` says in a few words what they all do. Each has a place on the ``shelf``.
     """
 
     workers: int
     work: Callable[[Seat], int]
     drain_seconds: float
     status: str = ""
+    shelf: Shelf | None = None
 
 
 class _Place:
@@ -53,6 +68,8 @@ class _Place:
         self.seat = seat
         self.pid = 0
         """Who has it; 0 for nobody."""
+        self.shelved = 0
+        """Its place on the shelf."""
         self.ready_at = 0.0
         """Since when that one is ready, 0 where it is not yet."""
         self.has_refused = False
@@ -166,6 +183,7 @@ class Crew:
             if not place.has_refused:
                 _tell_end(place.seat.number, pid, status, ends=self._ends, pause=pause)
             place.pid, place.ready_at, place.has_refused = 0, 0.0, False
+            self._unshelve(place)
             place.starts_at = now + pause
             if not self._ends:
                 place.killed_at = float("inf")
@@ -197,16 +215,27 @@ class Crew:
 
     def _start(self, place: _Place, now: float) -> None:
         try:
-            place.pid = fork(lambda: self._work(place.seat))
-        except OSError as error:
+            place.shelved = self.job.shelf.reserve() if self.job.shelf else 0
+            try:
+                place.pid = fork(lambda: self._work(place))
+            except OSError:
+                self._unshelve(place)
+                raise
+        except (OSError, IndexError) as error:
             place.deaths += 1
             place.starts_at = now + PAUSES[min(place.deaths, len(PAUSES) - 1)]
             log.error("cannot start worker %d: %r", place.seat.number, error)
         place.seat.is_successor = True
 
-    def _work(self, seat: Seat) -> int:
+    def _work(self, place: _Place) -> int:
         self._leave(self)
-        return self.job.work(seat)
+        if self.job.shelf:
+            self.job.shelf.enter(place.shelved)
+        return self.job.work(place.seat)
+
+    def _unshelve(self, place: _Place) -> None:
+        if self.job.shelf:
+            self.job.shelf.release(place.shelved)
 
     def _look(self, now: float) -> None:
         """Kill who stands still. It is asked first where it does so."""
