@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from davserver import __version__, commands, config, options
 from davserver.config import ConfigError
@@ -57,8 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if command == "serve" and not any(named):
             parser.print_help(sys.stderr)
             return 2
-        settings = config.load(flags, shares, os.environ, file)
-        return commands.TABLE[command](settings, **own)
+        load = partial(config.load, flags, shares, os.environ, file)
+        if command == "serve":
+            own["again"] = load
+        return commands.TABLE[command](load(), **own)
     except ConfigError as error:
         print(f"davserver: {error}", file=sys.stderr)
         return 2

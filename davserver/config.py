@@ -64,7 +64,9 @@ class Settings:
     infinite_depth: bool
     gzip: bool
     lock_timeout: int
+    workers: int | None
     threads: int
+    drain_timeout: int
     slow_uploads: int
     slowest_upload: int
     upload_grace: int
@@ -145,7 +147,7 @@ def load(
     elif environment.get(SHARES):
         shares = tuple(map(_share_argument, _split(environment[SHARES], SHARES)))
     settings = Settings(shares=_together(shares), sources=sources, file=file or "", **values)
-    _check(settings)
+    check(settings)
     return settings
 
 
@@ -369,7 +371,9 @@ _STATUS_PATH = re.compile(r"/|(?:/(?!\.{1,2}(?:/|$))[\w.~!$&'()*+,;=:@-]+)+/?", 
 _LEAST = {
     "port": (0, 65_535),
     "lock_timeout": (1, 31_536_000),
+    "workers": (1, 256),
     "threads": (1, 1_000),
+    "drain_timeout": (0, 86_400),
     "slow_uploads": (1, 10_000),
     "slowest_upload": (0, 1_000_000_000),
     "upload_grace": (1, 86_400),
@@ -377,10 +381,11 @@ _LEAST = {
 }
 
 
-def _check(settings: Settings) -> None:
-    """What only the whole can tell."""
+def check(settings: Settings) -> None:
+    """What only the whole can tell. Raises ConfigError."""
     for key, (least, most) in _LEAST.items():
-        if not least <= getattr(settings, key) <= most:
+        value = getattr(settings, key)
+        if value is not None and not least <= value <= most:
             raise ConfigError(f"{_where(settings, key)}: must be from {least} to {most}.")
     for option in OPTIONS:
         value = getattr(settings, option.key)

@@ -212,12 +212,29 @@ OPTIONS: tuple[Option, ...] = (
         "SECONDS",
     ),
     Option(
+        "workers",
+        "int",
+        None,
+        "processes that serve (as many as cores)",
+        "Processes that serve; as many as cores may be used if unset.",
+        "NUMBER",
+    ),
+    Option(
         "threads",
         "int",
         16,
-        "requests that are served at a time (16)",
-        "Requests that are served at a time.",
+        "requests that each worker serves at a time (16)",
+        "Requests that each worker serves at a time.",
         "NUMBER",
+    ),
+    Option(
+        "drain_timeout",
+        "int",
+        30,
+        "seconds for what is under way at the end (30)",
+        "How long, in seconds, what is under way may take to finish when the server stops; then "
+        "it is cut off.",
+        "SECONDS",
     ),
     Option(
         "slow_uploads",

@@ -1,6 +1,9 @@
 """Tends the shares in the background: what was removed is discarded, what others left finished."""
 
+import os
+import select
 import threading
+from contextlib import suppress
 
 from davserver.shares import Shares
 
@@ -11,27 +14,39 @@ COURTESY = 0.1
 
 
 class Upkeep:
-    """A thread that tends shares from `start` to `stop`."""
+    """A thread that tends shares from `start` to `stop`.
 
-    def __init__(self, shares: Shares) -> None:
+    It is asked by ``bell``, an eventfd that does not block: other processes may have it, too, where
+    one does this for all of them. Its maker closes it.
+    """
+
+    def __init__(self, shares: Shares, bell: int) -> None:
         self._shares = shares
-        self._wanted = threading.Event()
+        self._bell = bell
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="davserver upkeep", daemon=True)
 
     def start(self) -> None:
-        self._shares.wake = self._wanted.set
-        self._wanted.set()
+        ring(self._bell)
         self._thread.start()
 
     def stop(self) -> None:
         self._over.set()
-        self._wanted.set()
+        ring(self._bell)
         self._thread.join()
 
     def _run(self) -> None:
+        asked = select.poll()
+        asked.register(self._bell, select.POLLIN)
         while not self._over.is_set():
-            self._wanted.wait(INTERVAL)
-            self._wanted.clear()
+            asked.poll(INTERVAL * 1000)
+            # Nobody may have asked, and whatever goes wrong, it tends.
+            with suppress(OSError):
+                os.eventfd_read(self._bell)
             if not self._over.wait(COURTESY):
                 self._shares.tend()
+
+
+def ring(bell: int) -> None:
+    """Ask whoever tends the shares to do it now."""
+    os.eventfd_write(bell, 1)

@@ -1,4 +1,4 @@
-"""A davserver of its own process, on a port that the system chose."""
+"""A davserver of its own processes, on a port that the system chose."""
 
 import os
 import re
@@ -6,7 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
@@ -14,17 +16,24 @@ from typing import NoReturn, Self
 import pytest
 
 from davserver.tree import TRASH
+from tests.bench import processes
 
+SETTINGS = (("--workers", "2"), ("--drain-timeout", "5"))
+"""What a server is started with where the arguments do not say otherwise."""
+ENDED = frozenset("ZX")
+"""What /proc calls a thread of a process that has ended."""
 URL = re.compile(r"(https?://[^\s/]+:\d+)/")
 
 
 class Running:
-    """One server process. A context manager: leaving it stops the process.
+    """One server: a master with its workers. A context manager: leaving it stops the server.
 
     ``url`` is the server's base URL without a slash at its end, ``said`` what it printed up to its
     first URL. With ``listen`` it has these addresses instead of a port; of a Unix socket there is
-    no URL.
+    no URL. With ``may_die`` a worker may end by itself; else that is an error when it is stopped.
     """
+
+    may_die = False
 
     def __init__(
         self,
@@ -39,6 +48,7 @@ class Running:
             "-m",
             "davserver",
             *map(str, arguments),
+            *(part for key, value in SETTINGS if key not in arguments for part in (key, value)),
             *(("--listen", listen) if listen else ("--port", str(port))),
             "--state",
             str(state),
@@ -64,30 +74,48 @@ class Running:
                 env=self.environment,
                 text=True,
                 pass_fds=self.descriptors,
+                process_group=0,
             )
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.said += line
             if match := URL.search(line):
                 self.url = match[1]
+                self._began = self.workers
                 return self
             if "is ready at unix:" in line:
                 return self
         raise AssertionError(f"no URL: {self.said}{self.log.read_text()}")
 
+    @property
+    def workers(self) -> list[int]:
+        """The processes of its workers, the eldest first."""
+        return sorted(one.pid for one in processes.stats() if one.parent == self.process.pid)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it runs, with the workers that it has begun with."""
+        return self.process.poll() is None and self.workers == self._began
+
     def stop(self, how: int = signal.SIGTERM) -> int:
-        """Send it a signal, wait for its end and give its exit code."""
-        if self.process.poll() is None:
+        """Send it a signal, wait for its end and give its exit code. SIGKILL goes to all of its
+        processes at once.
+        """
+        was_whole = self.is_whole or self.process.poll() is not None
+        if how == signal.SIGKILL:
+            kill(self.process)
+        elif self.process.poll() is None:
             self.process.send_signal(how)
         try:
             code = self.process.wait(timeout=30)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            kill(self.process)
             raise
         assert self.process.stdout is not None
-        self.said += self.process.stdout.read()
-        self.process.stdout.close()
+        if not self.process.stdout.closed:
+            self.said += self.process.stdout.read()
+            self.process.stdout.close()
+        assert was_whole or self.may_die, f"a worker has died: {self.log.read_text()}"
         return code
 
     def __enter__(self) -> Self:
@@ -100,6 +128,39 @@ class Running:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def kill(leader: subprocess.Popen[str] | subprocess.Popen[bytes]) -> int:
+    """End a group of processes at once, as they are, and give the exit code of its leader."""
+    if leader.returncode is None:
+        # Before anybody has waited for it, nobody else can have got its number.
+        with suppress(ProcessLookupError):
+            os.killpg(leader.pid, signal.SIGKILL)
+        until = time.monotonic() + 30
+        while not all(found <= ENDED for found in states(leader.pid)):
+            assert time.monotonic() < until, "processes of a killed group are still there"
+            time.sleep(0.001)
+    return leader.wait(30)
+
+
+def states(group: int) -> Iterator[set[str]]:
+    """For every process of a group the states of its threads, as /proc calls them."""
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if os.getpgid(int(entry)) == group:
+                    yield states_of(int(entry))
+
+
+def states_of(pid: int) -> set[str]:
+    """The states of the threads of a process; none where it has gone."""
+    found = set()
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                line = Path(f"/proc/{pid}/task/{thread}/stat").read_text()
+                found.add(line.rpartition(")")[2].split()[0])
+    return found
 
 
 def entries(root: Path) -> list[Path]:

@@ -31,11 +31,14 @@ UPWARD: dict[str, frozenset[str]] = {
     "serving": frozenset({"__init__", "certificates", "counts", "protocol", "wsgi"}),
     "middleware": frozenset({"protocol", "accounts", "shares", "methods", "provider", "wsgi"})
     | {"access_log", "counts", "metrics"},
+    "processes": frozenset(),
     "app": frozenset({"middleware", "provider", "wsgi"}),
-    "commands": frozenset(
-        {"protocol", "accounts", "app", "config", "middleware", "options", "serving"}
-    )
-    | {"access_log", "certificates", "opening", "share", "shares", "state", "tree", "upkeep"},
+    "worker": frozenset({"accounts", "app", "config", "middleware", "opening", "processes"})
+    | {"access_log", "protocol", "serving", "shares", "upkeep"},
+    "renewal": frozenset({"config", "opening"}),
+    "commands": frozenset({"protocol", "accounts", "config", "options", "processes", "serving"})
+    | {"opening", "renewal", "share", "shares", "state", "tree", "worker"}
+    | {"access_log", "certificates", "counts"},
     "cli": frozenset({"__init__", "commands", "config", "options"}),
     "options": frozenset(),
     "__main__": frozenset({"cli"}),
@@ -72,14 +75,15 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "cheroot": ("serving/",),
     "prometheus_client": ("metrics.py",),
     "sqlite3": ("state/",),
-    "socket": ("serving/",),
+    "socket": ("serving/", "processes/notify.py"),
     "ssl": ("serving/",),
-    "signal": ("serving/", "commands/"),
+    "signal": ("serving/", "processes/", "worker.py"),
     "fcntl": ("tree/", "state/", "serving/"),
-    "ctypes": ("tree/",),
+    # A worker asks the kernel for a signal when its master dies.
+    "ctypes": ("tree/", "processes/forking.py"),
     "argparse": ("cli.py",),
     "tomllib": ("config.py",),
-    "time": ("commands/", "serving/", "opening.py", "access_log.py", "middleware/record.py"),
+    "time": ("commands/", "serving/", "processes/", "opening.py", "access_log.py", "middleware/"),
 }
 """Modules that only their owners import."""
 

@@ -1,18 +1,18 @@
 """The thread that tends the shares: when somebody asks for it, and until it is stopped."""
 
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import pytest
 
-from davserver.upkeep import Upkeep
+from davserver.upkeep import Upkeep, ring
 
 
 class Tended:
     """What is tended, and how often it was."""
 
     def __init__(self) -> None:
-        self.wake: Callable[[], object] = lambda: None
         self.times = 0
         self.tended = threading.Semaphore(0)
 
@@ -21,24 +21,31 @@ class Tended:
         self.tended.release()
 
 
-def test_it_tends_at_once_and_whenever_it_is_woken() -> None:
+@pytest.fixture
+def bell() -> Iterator[int]:
+    made = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+    yield made
+    os.close(made)
+
+
+def test_it_tends_at_once_and_whenever_the_bell_rings(bell: int) -> None:
     shares = Tended()
-    upkeep = Upkeep(shares)  # type: ignore[arg-type]
+    upkeep = Upkeep(shares, bell)  # type: ignore[arg-type]
     upkeep.start()
     assert shares.tended.acquire(timeout=60)
     for _ in range(3):
-        shares.wake()
+        ring(bell)
         assert shares.tended.acquire(timeout=60)
     upkeep.stop()
     times = shares.times
-    shares.wake()
+    ring(bell)
     assert shares.times == times
 
 
-def test_it_tends_by_itself_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_tends_by_itself_too(bell: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("davserver.upkeep.INTERVAL", 0.01)
     shares = Tended()
-    upkeep = Upkeep(shares)  # type: ignore[arg-type]
+    upkeep = Upkeep(shares, bell)  # type: ignore[arg-type]
     upkeep.start()
     for _ in range(2):
         assert shares.tended.acquire(timeout=60)

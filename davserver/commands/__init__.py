@@ -12,7 +12,7 @@ TABLE: dict[str, Callable[..., int]] = {
     "serve": serve.run,
 }
 """Each is called with the settings, and with its own flags by name (`options.FLAGS`). `serve` is
-what `davserver` does without a sub-command.
+what `davserver` does without a sub-command; it is given what loads the settings again, too.
 """
 
 ALONE: dict[str, Callable[..., int]] = {"cert": cert.run}

@@ -66,7 +66,7 @@ class Report:
     def state(self, state: Inspection) -> None:
         """What can be said of the store itself."""
         count = len(state.owners)
-        used = f"in use by {count} server{'s' * (count != 1)}" if count else "not in use"
+        used = f"in use by {count} process{'es' * (count != 1)}" if count else "not in use"
         self.say(f"state: {shown(state.file)}, schema {state.version}, {used}")
         if state.version < schema.VERSION and not state.damage:
             self.say(

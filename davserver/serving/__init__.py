@@ -8,6 +8,7 @@ read.
 
 from davserver.serving.listeners import CannotListen, Listener, bind, listen_at
 from davserver.serving.pace import Floor
-from davserver.serving.server import DavServer, block_signals
+from davserver.serving.server import DavServer
+from davserver.serving.tls import Tls
 
-__all__ = ["CannotListen", "DavServer", "Floor", "Listener", "bind", "block_signals", "listen_at"]
+__all__ = ["CannotListen", "DavServer", "Floor", "Listener", "Tls", "bind", "listen_at"]

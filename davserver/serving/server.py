@@ -1,8 +1,6 @@
 """The server: a listening socket and its worker threads."""
 
 import logging
-import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,13 +27,6 @@ PLACES = 256
 CONNECTIONS = 10_000
 DRAINING_SECONDS = 0.02
 """How often somebody looks whether all is finished."""
-SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
-"""The signals that end the server."""
-
-
-def block_signals() -> None:
-    """Keep them for `DavServer.run` to wait for, in this thread and all that it starts."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
 
 class DavServer(Server):
@@ -80,7 +71,7 @@ class DavServer(Server):
         self.is_draining = False
         self.is_one_of_many = False
         """Whether other processes serve the same."""
-        self.beat: Callable[[], None] = lambda: None
+        self.beat: Callable[[], object] = lambda: None
         """Called again and again while the server watches over its connections."""
 
     @property
@@ -120,6 +111,8 @@ class DavServer(Server):
             if ends_idle:
                 self._connections.end_idle()
             time.sleep(DRAINING_SECONDS)
+        # Whoever is not done by now is cut off.
+        self.shutdown_timeout = 0
         self.stop()
 
     def stop(self) -> None:
@@ -142,35 +135,6 @@ class DavServer(Server):
         called by one worker at a time.
         """
         return self._connections.get()
-
-    def run(self) -> bool:
-        """Serve until SIGINT or SIGTERM comes, then stop. Gives whether one came; without one the
-        server has failed, and its log says why.
-
-        The main thread waits for the signal and does nothing else: a handler that raised wherever
-        it happens to be would leave cheroot's queues half changed. Both signals have to be blocked
-        before any other thread starts (`block_signals`).
-        """
-        main = threading.get_ident()
-        came = threading.Event()
-
-        def serve() -> None:
-            try:
-                self.serve()
-            except BaseException:
-                log.exception("the server has failed")
-            finally:
-                if not came.is_set():
-                    signal.pthread_kill(main, signal.SIGTERM)
-
-        thread = threading.Thread(target=serve, name="davserver connections")
-        thread.start()
-        signal.sigwait(SIGNALS)
-        is_serving = thread.is_alive()
-        came.set()
-        self.stop()
-        thread.join()
-        return is_serving
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """cheroot's own messages, in our log."""

@@ -216,7 +216,8 @@ def test_a_sub_command_wins_over_a_directory_of_its_name(
     assert tomllib.loads(said)["root"] == "./check"
     served: list[str] = []
 
-    def serve(settings: config.Settings) -> int:
+    def serve(settings: config.Settings, again: Callable[[], config.Settings]) -> int:
+        assert again() == settings
         served.extend(share.path for share in settings.shares)
         return 0
 

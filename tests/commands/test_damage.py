@@ -130,7 +130,8 @@ def test_damage_that_is_found_while_serving(many: Ground) -> None:
             talk.ask(server.port, f"PROPFIND /folder/file{number:03}", "Depth: 0")
         require_read_only(server.port)
         log = server.log.read_text()
-        assert log.count("is damaged: everything can be read, nothing can be changed") == 1
+        # Each worker that meets it says so.
+        assert 1 <= log.count("is damaged: everything can be read, nothing can be changed") <= 2
         assert "Traceback" not in log
     assert many.run("check").code == 1
     assert many.run("check", "--repair").code == 0

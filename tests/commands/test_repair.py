@@ -355,7 +355,7 @@ def test_it_mends_while_a_server_runs(ground: Ground) -> None:
         (ground.root / LEFT).write_text("")
         said = ground.run("check")
         assert said.code == 1
-        assert "in use by 1 server" in said.out
+        assert "in use by 2 processes" in said.out
         assert len(said.findings) == 3
         assert ground.run("check", "--repair").code == 0
         listed = talk.ask(server.port, "PROPFIND /", "Depth: 1").body

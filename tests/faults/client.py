@@ -50,8 +50,10 @@ class Client:
         self._others = others
         self._line = Connection(0)
 
-    def play(self, port: int, round: int, is_ending: Callable[[], bool], turns: int = 0) -> None:
-        """Send one operation after the other until the server is gone, or for some turns."""
+    def play(self, port: int, round: int, is_ending: Callable[[int], bool], turns: int = 0) -> None:
+        """Send one operation after the other until the server is gone, or for some turns.
+        ``is_ending`` says whether the connection from a port of one's own may end.
+        """
         self.chance = Random(f"{self._seed} {round} {self.number}")
         done = 0
         with Connection(port) as self._line:
@@ -60,15 +62,16 @@ class Client:
                 try:
                     self._turn(port)
                 except Unread as error:
-                    if is_ending():
+                    if is_ending(self._line.own_port):
                         return
                     self._findings.add(WRONG, f"{error}")
                     self._line.close()
                 except (OSError, Cut) as error:
-                    if not is_ending():
+                    if not is_ending(self._line.own_port):
                         doing = self.flying or "what is shared"
                         self._findings.add(WRONG, f"{doing}: not answered though alive: {error}")
                     return
+        self._findings.count("turns_done")
 
     def new(self, small: bool) -> int:
         """The number of a new content, or of anything else that is to be unique."""

@@ -66,6 +66,8 @@ class Connection:
 
     def __init__(self, port: int) -> None:
         self.port = port
+        self.own_port = 0
+        """Its own port of the last connection."""
         self._socket: socket.socket | None = None
         self._read: BinaryIO
 
@@ -95,6 +97,7 @@ class Connection:
         """Send a request. A server that goes away while it is sent may have answered before."""
         if self._socket is None:
             self._socket = socket.create_connection((HOST, self.port), timeout=SECONDS)
+            self.own_port = self._socket.getsockname()[1]
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._read = self._socket.makefile("rb")
         try:

@@ -61,7 +61,7 @@ def run(options: Namespace) -> Report:
     if peer and (why := peer.missing()):
         return _skipped(options, why)
     further = shlex.split(options.options)
-    serve = (peer or peers.ours(further)).serve
+    serve = (peer or peers.ours(("--workers", "1", *further))).serve
     told = Told()
     with _served(serve) as server:
         cut(server, SESSIONS[options.server], options, told)
@@ -98,8 +98,8 @@ def _served(serve: Serve) -> Iterator[Server]:
 def impatient(place: Path, further: Sequence[str]) -> Iterator[Server]:
     """Our own server, which ends a silent connection soon."""
     change, state = idle(STALL_SECONDS), place / "state.db"
-    grace = ("--upload-grace", "1")
-    with Altered(place / "root", *grace, *further, state=state, change=change) as running:
+    own = ("--workers", "1", "--upload-grace", "1")
+    with Altered(place / "root", *own, *further, state=state, change=change) as running:
         yield Server("davserver", running.port, running.process.pid, place / "root")
 
 

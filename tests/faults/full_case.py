@@ -37,11 +37,13 @@ class Served:
 
     @property
     def pid(self) -> int:
-        return self.running.process.pid
+        """The process of the one worker, which a limit is set for."""
+        (pid,) = self.running.workers
+        return pid
 
     def start(self) -> None:
         """Start it; ``command`` is what it is started by."""
-        self.running = Running(self.root, *self.options, state=self.state)
+        self.running = Running(self.root, *self.options, "--workers", "1", state=self.state)
         self.running.log = self.log
         self.running.command = [*self.command, *self.running.command]
         self.running.start()
@@ -56,7 +58,7 @@ class Served:
         after the server was killed, and nothing is left over; nor is the trash after its stop.
         """
         ledger = self.ledger
-        if self.running.process.poll() is not None:
+        if not self.running.is_whole:
             ledger.violations.append("the server has ended")
             return
         ledger.check()

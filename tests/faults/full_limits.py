@@ -26,7 +26,7 @@ def limited(server: Served, which: int, most: int) -> Iterator[None]:
     try:
         yield
     finally:
-        if server.running.process.poll() is None:
+        if server.running.is_whole:
             resource.prlimit(server.pid, which, old)
 
 

@@ -35,6 +35,7 @@ class Load:
         self._pool = ThreadPoolExecutor(PLAYING)
         self._playing: list[Future[None]] = []
         self._ending = threading.Event()
+        self._doomed: set[int] = set()
 
     def plant(self, port: int) -> None:
         """Make what must be there before: a collection for each client, and what is shared."""
@@ -57,14 +58,22 @@ class Load:
     def start(self, port: int, round: int, turns: int = 0) -> None:
         """Let all clients play, until the server is gone or each has had its turns."""
         self._ending.clear()
+        self._doomed.clear()
         self._playing = [
-            self._pool.submit(client.play, port, round, self._ending.is_set, turns)
+            self._pool.submit(client.play, port, round, self._may_end, turns)
             for client in self.clients
         ]
 
     def expect_the_end(self) -> None:
         """From now on connections may end."""
         self._ending.set()
+
+    def expect_the_end_of(self, ports: set[int]) -> None:
+        """From now on the connections from these ports may end."""
+        self._doomed |= ports
+
+    def _may_end(self, port: int) -> bool:
+        return self._ending.is_set() or port in self._doomed
 
     def join(self) -> None:
         """Wait until nobody plays any more: then all that was answered has been read."""

@@ -13,6 +13,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -169,12 +170,20 @@ def tests(copied: Path, names: Sequence[str], *more: str) -> tuple[int, str]:
     try:
         said, _ = process.communicate(timeout=SECONDS)
     except BaseException as error:
-        os.killpg(process.pid, signal.SIGKILL)
+        _kill_session(process.pid)
         process.communicate()
         if not isinstance(error, subprocess.TimeoutExpired):
             raise
         return -signal.SIGKILL, f"it did not end within {SECONDS} seconds"
     return process.returncode, said
+
+
+def _kill_session(leader: int) -> None:
+    """End all processes of a session: servers of tests have process groups of their own."""
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(ProcessLookupError):
+            if os.getsid(int(entry)) == leader:
+                os.kill(int(entry), signal.SIGKILL)
 
 
 def last(said: str) -> str:

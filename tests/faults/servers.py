@@ -13,15 +13,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import configurations, peers
-from tests.running import URL
+from tests.bench import configurations, peers, processes
+from tests.running import ENDED, URL, kill, states, states_of
 
 DEADLINE = 30.0
 """Seconds for a server to start, to stop and to stand still."""
+GROWN = 2.5
+"""Seconds after its start from which a worker does not die soon, as its master sees it."""
 
 Command = Callable[[Path, int], Sequence[str | Path]]
 
@@ -75,7 +77,6 @@ class Process:
         self.port = peers.free_port()
         self._tells = server.has_state
         self._said = place / "said"
-        self._code: int | None = None
         with (place / "server.log").open("ab") as log, self._said.open("wb") as said:
             self._leader = subprocess.Popen(
                 [str(part) for part in server.command(place, self.port)],
@@ -103,15 +104,7 @@ class Process:
 
     def kill(self) -> int:
         """End all its processes at once, as they are. Gives the exit code of the first."""
-        if self._code is None:
-            # Before anybody has waited for the first, nobody else can have got its number.
-            self._signal(signal.SIGKILL)
-            until = time.monotonic() + DEADLINE
-            while not all(states <= _ENDED for states in _states(self._leader.pid)):
-                assert time.monotonic() < until, "processes of a killed group are still there"
-                time.sleep(0.001)
-            self._code = self._leader.wait(DEADLINE)
-        return self._code
+        return kill(self._leader)
 
     def stop(self) -> int:
         """Ask it to end, and give its exit code."""
@@ -121,13 +114,37 @@ class Process:
             time.sleep(0.005)
         return self.kill()
 
+    def wait_for_workers(self) -> None:
+        """Wait until all of them have been there for a while: who dies soon after the start has no
+        successor at once.
+        """
+        until = time.monotonic() + DEADLINE
+        while len(found := self._workers()) < 2 or min(map(_age, found)) < GROWN:
+            assert time.monotonic() < until, "a worker has no successor"
+            time.sleep(0.02)
+
+    @contextmanager
+    def stopped_worker(self) -> Iterator[set[int]]:
+        """Let the eldest of its workers stand still, and kill it in the end. Gives the ports of the
+        clients that it serves.
+        """
+        victim = max(self._workers(), key=_age)
+        os.kill(victim, signal.SIGSTOP)
+        while not states_of(victim) <= _STILL:
+            time.sleep(0.0005)
+        yield clients_of(victim, self.port)
+        os.kill(victim, signal.SIGKILL)
+
+    def _workers(self) -> list[int]:
+        return [one.pid for one in processes.stats() if one.parent == self._leader.pid]
+
     def pause(self) -> None:
         """Let it stand still, be it in the middle of a system call: once this returns nothing new
         begins, and whatever it has answered can be read.
         """
         self._signal(signal.SIGSTOP)
         until = time.monotonic() + DEADLINE
-        while not all("T" in states <= _STILL for states in _states(self._leader.pid)):
+        while not all("T" in found <= _STILL for found in states(self._leader.pid)):
             assert time.monotonic() < until, "it does not stand still"
             time.sleep(0.0005)
 
@@ -141,25 +158,32 @@ class Process:
         return os.waitid(os.P_PID, self._leader.pid, options) is not None
 
 
-_ENDED = frozenset("ZX")
-_STILL = frozenset("TDZX")
+_STILL = frozenset("TD") | ENDED
 """A thread that sleeps in a system call (D) stops behind it, if another thread has stopped (T)."""
 
 
-def _states(group: int) -> Iterator[set[str]]:
-    """For every process of a group the states of its threads, as /proc calls them."""
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        states = set()
-        with suppress(FileNotFoundError, ProcessLookupError):
-            if os.getpgid(int(entry)) != group:
-                continue
-            for thread in os.listdir(f"/proc/{entry}/task"):
-                with suppress(FileNotFoundError, ProcessLookupError):
-                    line = Path(f"/proc/{entry}/task/{thread}/stat").read_text()
-                    states.add(line.rpartition(")")[2].split()[0])
-            yield states
+def _age(pid: int) -> float:
+    """Seconds since the start of a process, without end for none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) * processes.TICK
+
+
+def clients_of(pid: int, port: int) -> set[int]:
+    """The ports of the clients whose connections to a port a process holds."""
+    held = set()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):
+            held.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+    found = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        own, other = (int(field.rpartition(":")[2], 16) for field in fields[1:3])
+        if own == port and f"socket:[{fields[9]}]" in held:
+            found.add(other)
+    return found
 
 
 def davserver(durability: str, module: str = "davserver") -> Server:
@@ -167,7 +191,7 @@ def davserver(durability: str, module: str = "davserver") -> Server:
 
     def command(place: Path, port: int) -> Sequence[str | Path]:
         files = (place / "root", "--state", place / "state.db")
-        options = ("--port", str(port), "--durability", durability)
+        options = ("--port", str(port), "--durability", durability, "--workers", "2")
         return [sys.executable, "-m", module, *files, *options]
 
     return Server("davserver", command, has_state=True)

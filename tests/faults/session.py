@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
-from tests.faults import servers
+from tests.faults import remains, servers
 from tests.faults.checker import Checker
 from tests.faults.connection import Cut
 from tests.faults.findings import LEFTOVERS, WRONG, Findings
@@ -37,8 +37,11 @@ def arguments(parser: ArgumentParser, durability: str) -> None:
 def report(proof: str, server: Server, seed: int, findings: Findings, times: int) -> Report:
     """The figures have the same names for every server; ``times`` is how often it ended."""
     others = ("refused", "in_flight", "busy", "puts_without_etag", "begun_anew")
+    kinds = ("worker_kills", "went_on") if findings["worker_kills"] else ()
+    workers = {name: findings[name] for name in kinds}
     figures = {
         proof if proof == "kills" else "cuts": times,
+        **workers,
         "acknowledged": findings["acknowledged"],
         **findings.violations(),
         **{name: findings[name] for name in others},
@@ -93,6 +96,28 @@ class Session:
         self.load.expect_the_end()
         end(process)
         self.load.join()
+
+    def end_a_worker_under_load(self, round: int, seconds: float) -> None:
+        """Kill one worker of the server after some seconds of load. Whoever is served by another
+        one goes on until all turns are done.
+        """
+        process, before = self._running(), self._findings["turns_done"]
+        process.wait_for_workers()
+        self.load.start(process.port, round, TURNS)
+        time.sleep(seconds)
+        with process.stopped_worker() as clients:
+            self.load.expect_the_end_of(clients)
+        self.load.join()
+        self._findings.count("worker_kills")
+        self._findings.count("went_on", self._findings["turns_done"] - before)
+
+    def look_on(self) -> None:
+        """Check everything while the server goes on: it has finished what the dead had begun."""
+        remains.wait_for_rest(self._place / "root", self._place / "state.db")
+        try:
+            self._checker.check(self._running().port)
+        except (Cut, OSError) as error:
+            self._findings.add(WRONG, f"behind the end of a worker: {error!r}")
 
     def kill(self) -> None:
         """End the server while nobody plays."""

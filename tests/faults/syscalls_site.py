@@ -64,7 +64,7 @@ class Site:
 
         Raises Unusable or NotAttached.
         """
-        self.running = Running(self.root, "--threads", "1", state=self.state)
+        self.running = Running(self.root, "--threads", "1", "--workers", "1", state=self.state)
         try:
             self.running.start()
         except AssertionError as error:
@@ -84,7 +84,7 @@ class Site:
 
     @property
     def is_alive(self) -> bool:
-        return self.running.process.poll() is None
+        return self.running.is_whole
 
     def build(self, scenario: Scenario) -> Placed:
         """Make the world of a scenario in a new folder. Raises Unusable."""
@@ -184,7 +184,7 @@ class Site:
             self._expect(204, "DELETE", (name,))
             remains.wait_for_rest(self.root, self.state)
 
-        process = self.running.process.pid
+        (process,) = self.running.workers
         self._worker = thread_of(process, ask, "getdents64", self._log)
         self._upkeep = thread_of(process, remove, "unlinkat", self._log)
 

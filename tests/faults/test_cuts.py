@@ -76,7 +76,8 @@ def test_a_server_with_a_fault_is_found_guilty(tmp_path: Path, change: str, figu
 def test_a_worker_that_is_missing_is_missed(tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "awake").mkdir(parents=True)
-    with Running(root, "--slow-uploads", "4", state=tmp_path / "state.db") as server:
+    own = ("--slow-uploads", "4", "--workers", "1")
+    with Running(root, *own, state=tmp_path / "state.db") as server:
         assert vitals.awake(server.port, 4, "awake") == 4
         assert vitals.awake(server.port, 6, "awake") == 4
 

@@ -33,6 +33,7 @@ SIZES = (("rename", 110, 1), ("sync", 90, 2))
 """Durability, kills and seed of the runs here, side by side: while one server starts the other is
 killed. Any number by hand.
 """
+WORKER_KILLS = 10
 SECONDS = 900
 """After which a run is stuck."""
 
@@ -46,6 +47,9 @@ def test_nothing_acknowledged_is_lost_to_a_kill() -> None:
         assert run.returncode == 0, text
         figures = dict(line.split(": ") for line in text.splitlines()[1:])
         assert int(figures["kills"]) == times
+        assert int(figures["worker_kills"]) == WORKER_KILLS
+        # Else nobody was left to notice anything.
+        assert int(figures["went_on"]) > WORKER_KILLS / 2
         assert int(figures["acknowledged"].replace(",", "")) > 5 * times
         assert int(figures["in_flight"].replace(",", "")) > times
 
@@ -54,7 +58,8 @@ def test_nothing_acknowledged_is_lost_to_a_kill() -> None:
 def running(durability: str, times: int, seed: int) -> Iterator[subprocess.Popen[str]]:
     """The command of the proof; it is told to end, and to tidy up, if nobody waits for it."""
     options = ("--durability", durability, "--kills", str(times), "--seed", str(seed))
-    command = [sys.executable, "-m", "tests.faults", "kills", *options]
+    more = ("--worker-kills", str(WORKER_KILLS))
+    command = [sys.executable, "-m", "tests.faults", "kills", *options, *more]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -64,7 +69,9 @@ def running(durability: str, times: int, seed: int) -> Iterator[subprocess.Popen
 
 def proved(server: str, times: int) -> Report:
     """A proof within this process."""
-    return kills.run(Namespace(server=server, seed=1, kills=times, durability="rename"))
+    return kills.run(
+        Namespace(server=server, seed=1, kills=times, durability="rename", worker_kills=0)
+    )
 
 
 @pytest.mark.parametrize("name", servers.PEERS)

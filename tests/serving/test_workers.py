@@ -12,6 +12,7 @@ import pytest
 
 from davserver.serving import DavServer, bind, workers
 from davserver.wsgi import Environ, StartResponse
+from tests.bench import processes
 from tests.running import Running
 from tests.wire import talk
 from tests.wire.talk import Talk
@@ -164,9 +165,11 @@ def test_nobody_is_awake_while_nothing_comes(tmp_path: Path) -> None:
 
 
 def switches(pid: int) -> int:
-    """How often the threads of a process have gone to sleep."""
+    """How often the threads of a process and of its children have gone to sleep."""
     found = 0
-    for status in Path(f"/proc/{pid}/task").glob("*/status"):
-        (line,) = (one for one in status.read_text().splitlines() if one.startswith("voluntary"))
-        found += int(line.split()[1])
+    for one in processes.below(pid, processes.stats()):
+        for status in Path(f"/proc/{one.pid}/task").glob("*/status"):
+            said = status.read_text().splitlines()
+            (line,) = (each for each in said if each.startswith("voluntary"))
+            found += int(line.split()[1])
     return found

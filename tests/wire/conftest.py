@@ -52,10 +52,13 @@ def served(shared: Served) -> Served:
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server that asks for a user name and its password."""
+    """A server that asks for a user name and its password. It has one worker, so that the memory
+    for the first password is taken once.
+    """
     folder = tmp_path_factory.mktemp("guarded")
     root = folder / "root"
     root.mkdir()
     given = {"DAVSERVER_PASSWORD": PASSWORD}
-    with Running(root, "--user", USER, state=folder / "state.db", environment=given) as server:
+    options = ("--user", USER, "--workers", "1")
+    with Running(root, *options, state=folder / "state.db", environment=given) as server:
         yield Served(server, root)

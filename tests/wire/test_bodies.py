@@ -1,12 +1,11 @@
 """Request bodies as they come over the wire: whole, cut off, in chunks, or not read at all."""
 
 import contextlib
-import re
 import threading
-from pathlib import Path
 
 import pytest
 
+from tests.bench import processes
 from tests.wire import talk
 from tests.wire.conftest import LOGIN, Served
 from tests.wire.talk import Ended, Talk
@@ -165,13 +164,6 @@ def test_a_client_that_is_refused_is_not_told_to_go_on(served: Served, guarded: 
         assert server.names() == set()
 
 
-def memory(pid: int, field: str) -> int:
-    """Bytes of a process: `VmRSS` now, `VmHWM` at its peak."""
-    found = re.search(rf"{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1]) << 10
-
-
 REFUSED = {
     "without a login": ("/file", (), 401),
     "below nothing": ("/none/file", (LOGIN,), 409),
@@ -187,8 +179,8 @@ def test_a_gibibyte_that_is_refused_costs_no_memory(
     """The answer comes before the body has, and can be read by a client that still sends."""
     pid = guarded.server.process.pid
     talk.ask(guarded.port, "GET /", LOGIN)
-    Path(f"/proc/{pid}/clear_refs").write_text("5")
-    before = memory(pid, "VmRSS")
+    processes.forget_peak(pid)
+    before = processes.memory(pid, "VmRSS")
     block = b"x" * MEBIBYTE
     framing, piece = f"Content-Length: {1 << 30}", block
     if in_chunks:
@@ -206,7 +198,7 @@ def test_a_gibibyte_that_is_refused_costs_no_memory(
         answer = connection.reply()
         sending.join()
     assert answer.status == status
-    assert memory(pid, "VmHWM") - before < 10 * MEBIBYTE
+    assert processes.memory(pid, "VmHWM") - before < 10 * MEBIBYTE
     assert guarded.names() == set()
 
 
@@ -216,8 +208,8 @@ def test_an_xml_body_of_16_mebibytes_is_refused_and_costs_no_memory(
 ) -> None:
     pid = served.server.process.pid
     talk.ask(served.port, "GET /")
-    Path(f"/proc/{pid}/clear_refs").write_text("5")
-    before = memory(pid, "VmRSS")
+    processes.forget_peak(pid)
+    before = processes.memory(pid, "VmRSS")
     body = PROPFIND + b" " * (16 * MEBIBYTE)
     framing = f"Content-Length: {len(body)}"
     if in_chunks:
@@ -228,7 +220,7 @@ def test_an_xml_body_of_16_mebibytes_is_refused_and_costs_no_memory(
         answer = connection.reply()
         sending.join()
     assert answer.status == 413
-    assert memory(pid, "VmHWM") - before < 10 * MEBIBYTE
+    assert processes.memory(pid, "VmHWM") - before < 10 * MEBIBYTE
 
 
 def _send(connection: Talk, framing: str, body: bytes) -> None:

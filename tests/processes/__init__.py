@@ -1,0 +1,1 @@
+"""Processes: the master and its workers."""

@@ -1,0 +1,281 @@
+"""What signals do: the server drains, takes new settings and opens its logs again."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.faults.altered import Altered
+from tests.processes.ground import Load, ask, connections, until
+from tests.running import ENDED, Running, states
+from tests.wire import talk
+from tests.wire.talk import Talk
+
+MEBIBYTE = 1 << 20
+NOTING = """
+import os, signal
+from pathlib import Path
+from davserver import worker
+def note(name):
+    with Path({log!r}).open("a") as log:
+        log.write(f"{{name}} {{os.getpid()}}\\n")
+worker.hooks = lambda: {{
+    signal.SIGHUP: lambda: note("HUP"),
+    signal.SIGUSR1: lambda: note("USR1"),
+}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def unignored() -> Iterator[None]:
+    """Who runs the tests in the background may have let them ignore Ctrl-C, and what they start."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "root").mkdir()
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def server(tmp_path: Path, root: Path) -> Iterator[Running]:
+    with Running(root, state=tmp_path / "state.db") as running:
+        yield running
+
+
+class Ending:
+    """A stop that is waited for elsewhere."""
+
+    def __init__(self, server: Running, how: int = signal.SIGTERM) -> None:
+        self.code = -1
+        self._server = server
+        self._how = how
+        self._thread = threading.Thread(target=self._stop)
+
+    def __enter__(self) -> "Ending":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+
+    def _stop(self) -> None:
+        self.code = self._server.stop(self._how)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_an_upload_under_way_is_finished(server: Running, root: Path, how: int) -> None:
+    """Clients that have nothing under way do not hold it up."""
+    with connections(server) as each, Talk(server.port) as upload:
+        upload.send(talk.request("PUT /file", "Content-Length: 4", body=b"ab"))
+        upload.send(b"c")
+        idle = next(iter(each.values()))
+        with Ending(server, how) as ending:
+            # Whoever is idle is let go: so it has begun to end.
+            assert idle.is_ended()
+            upload.send(b"d")
+            assert upload.reply().status == 201
+    assert ending.code == 0
+    assert (root / "file").read_bytes() == b"abcd"
+
+
+def test_ctrl_c_reaches_every_process(server: Running, root: Path) -> None:
+    """As a terminal does it; what is under way is finished all the same."""
+    server.may_die = True
+    with Talk(server.port) as upload:
+        upload.send(talk.request("PUT /file", "Content-Length: 2", "Expect: 100-continue"))
+        assert upload.begin()[0] == 100
+        os.killpg(server.process.pid, signal.SIGINT)
+        upload.send(b"ab")
+        assert upload.reply().status == 201
+    assert server.stop() == 0
+    assert (root / "file").read_bytes() == b"ab"
+
+
+def test_who_does_not_read_is_cut_at_the_limit(tmp_path: Path, root: Path) -> None:
+    (root / "file").write_bytes(bytes(64 * MEBIBYTE))
+    options = ("--drain-timeout", "1")
+    server = Running(root, *options, state=tmp_path / "state.db").start()
+    with Talk(server.port, receive_buffer=4096) as slow:
+        slow.send(talk.request("GET /file"))
+        assert slow.begin()[0] == 200
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began > 0.9
+        with pytest.raises((talk.Ended, ConnectionResetError)):
+            slow.take(64 * MEBIBYTE)
+
+
+def test_the_second_signal_ends_it_at_once(tmp_path: Path, root: Path) -> None:
+    options = ("--drain-timeout", "3600")
+    server = Running(root, *options, state=tmp_path / "state.db").start()
+    server.may_die = True
+    with Talk(server.port) as upload:
+        upload.send(talk.request("PUT /file", "Content-Length: 4", "Expect: 100-continue"))
+        assert upload.begin()[0] == 100
+        server.process.terminate()
+        time.sleep(0.2)
+        assert server.process.poll() is None
+        assert server.stop() == 0
+    assert not list(root.iterdir())
+
+
+def test_new_settings_are_taken_without_a_refusal(tmp_path: Path, root: Path) -> None:
+    """New workers come, the old ones finish; keep-alive connections end between two requests."""
+    file = tmp_path / "davserver.toml"
+    file.write_text(f'root = "{root}"\n')
+    with Running("--config", file, state=tmp_path / "state.db") as server:
+        server.may_die = True
+        old = server.workers
+        with connections(server), Load(server, 4) as load:
+            load.goes_on()
+            file.write_text(f'root = "{root}"\ninfinite_depth = false\nworkers = 3\n')
+            server.process.send_signal(signal.SIGHUP)
+            # The flag of the test wins over the file: two again.
+            until(lambda: len(server.workers) == 2 and not set(old) & set(server.workers))
+            load.goes_on()
+        assert talk.ask(server.port, "PROPFIND /", "Depth: infinity").status == 403
+        assert (load.wrong, load.refused) == ([], 0)
+        for url, body in load.written.items():
+            assert (root / url[1:]).read_bytes() == body
+
+
+WRONG = {
+    "no TOML": ("root = ", "is not valid TOML"),
+    "an unknown key": ('root = "{root}"\nrot = 1', "unknown key rot"),
+    "no such folder": ('root = "{root}/none"', "there is no such directory"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), WRONG.values(), ids=WRONG)
+def test_wrong_settings_change_nothing(tmp_path: Path, root: Path, text: str, said: str) -> None:
+    file = tmp_path / "davserver.toml"
+    file.write_text(f'root = "{root}"\n')
+    with Running("--config", file, state=tmp_path / "state.db") as server:
+        file.write_text(text.format(root=root))
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: said in server.log.read_text())
+        assert "the settings stay as they were: " in server.log.read_text()
+        assert server.is_whole
+        assert talk.ask(server.port, "PUT /file", body=b"x").status == 201
+
+
+BAD = {
+    "a refusal": ("raise ConfigError('Not that.')", "Not that."),
+    "a failure": ("1 / 0", "the new workers do not become ready"),
+    "no word": ("time.sleep(3600)", "the new workers do not become ready"),
+}
+
+
+@pytest.mark.parametrize(("does", "said"), BAD.values(), ids=BAD)
+def test_settings_that_no_worker_can_serve_change_nothing(
+    tmp_path: Path, root: Path, does: str, said: str
+) -> None:
+    """They look right, and only those who are to serve by them find out."""
+    change = (
+        "import time; from davserver import worker; from davserver.config import ConfigError"
+        "\nfrom davserver.processes import master; master.RENEWAL_SECONDS = 2"
+        "\nbegin = worker.Work._serve"
+        "\ndef serve(self, seat, held):"
+        f"\n    if not self.settings.infinite_depth: {does}"
+        "\n    return begin(self, seat, held)"
+        "\nworker.Work._serve = serve"
+    )
+    file = tmp_path / "davserver.toml"
+    file.write_text(f'root = "{root}"\n')
+    with Altered("--config", file, state=tmp_path / "state.db", change=change) as server:
+        file.write_text(f'root = "{root}"\ninfinite_depth = false\n')
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: f"stay as they were: {said}" in server.log.read_text())
+        until(lambda: server.is_whole)
+        assert talk.ask(server.port, "PROPFIND /", "Depth: infinity").status == 207
+
+
+def test_settings_that_need_a_restart_are_named(tmp_path: Path, root: Path) -> None:
+    file = tmp_path / "davserver.toml"
+    file.write_text(f'root = "{root}"\n')
+    with Running("--config", file, state=tmp_path / "state.db") as server:
+        server.may_die = True
+        file.write_text(f'root = "{root}"\nhost = "127.0.0.2"\nread_only = true\n')
+        old = server.workers
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: "host has changed: that needs a restart" in server.log.read_text())
+        until(lambda: len(server.workers) == 2 and not set(old) & set(server.workers))
+        assert talk.ask(server.port, "PUT /file", body=b"x").status == 403
+
+
+def noted(log: Path) -> list[str]:
+    return sorted(log.read_text().splitlines()) if log.exists() else []
+
+
+def test_workers_are_told_to_read_certificates_and_to_open_logs(tmp_path: Path, root: Path) -> None:
+    """Where no setting has changed, no connection ends."""
+    log = tmp_path / "noted"
+    change = NOTING.format(log=str(log))
+    with (
+        Altered(root, state=tmp_path / "state.db", change=change) as server,
+        connections(server) as each,
+    ):
+        for name in ("HUP", "USR1"):
+            server.process.send_signal(getattr(signal, f"SIG{name}"))
+            wanted = sorted(f"{name} {pid}" for pid in server.workers)
+            while noted(log) != wanted:
+                time.sleep(0.01)
+            log.unlink()
+        for connection in each.values():
+            assert ask(connection, "OPTIONS /").status == 200
+        assert server.is_whole
+
+
+@contextmanager
+def at_a_terminal(
+    tmp_path: Path, root: Path, *before: str
+) -> Iterator[tuple[subprocess.Popen[bytes], int, int]]:
+    """A server, its port, and the other end of the terminal that it was started at."""
+    ours, theirs = pty.openpty()
+    command = Running(root, state=tmp_path / "state.db").command
+    with subprocess.Popen(
+        ["setsid", "--ctty", *before, *command], stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        said = b""
+        while not (found := re.search(rb"http://[^\s/]+:(\d+)/", said)):
+            said += os.read(ours, 1 << 10)
+        try:
+            yield process, int(found[1]), ours
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def test_the_end_of_its_terminal_is_its_end(tmp_path: Path, root: Path) -> None:
+    """SIGHUP means new settings where nobody has hung up."""
+    with at_a_terminal(tmp_path, root) as (process, port, terminal):
+        os.kill(process.pid, signal.SIGHUP)
+        assert talk.ask(port, "OPTIONS /").status == 200
+        os.close(terminal)
+        assert process.wait(30) == 0
+        assert all(found <= ENDED for found in states(process.pid))
+
+
+def test_a_terminal_may_end_before_who_asked_to_outlive_it(tmp_path: Path, root: Path) -> None:
+    before = ("sh", "-c", "trap '' HUP; exec \"$@\"", "sh")
+    with at_a_terminal(tmp_path, root, *before) as (process, port, terminal):
+        os.close(terminal)
+        for _ in range(5):
+            os.kill(process.pid, signal.SIGHUP)
+            assert talk.ask(port, "OPTIONS /").status == 200
+        assert process.poll() is None
