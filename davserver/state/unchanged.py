@@ -8,6 +8,7 @@ the same and then searches.
 
 import mmap
 import os
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,24 +32,35 @@ class Unchanged:
     def __init__(self, file: Path) -> None:
         self._file = f"{file}-shm"
         self._index: mmap.mmap | None = None
+        self._descriptor = -1
+        self._opening = threading.Lock()
         self._kept: tuple[bytes, dict[Key, Result]] = (b"", {})
 
     def close(self) -> None:
+        """To be called when this process has no connection to the store any more: closing any
+        descriptor of a file lets go of all locks of the process on it (fcntl(2)), SQLite's too, and
+        others would take the index for one that nobody uses.
+        """
         if self._index is not None:
             self._index.close()
             self._index = None
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def mark(self) -> bytes:
         """What changes with every commit of anybody; empty where that cannot be told."""
-        index = self._index
-        if index is None:
-            with suppress(OSError, ValueError):
-                descriptor = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    index = self._index = mmap.mmap(descriptor, 2 * _HEADER, prot=mmap.PROT_READ)
-                finally:
-                    os.close(descriptor)
+        index = self._index or self._opened()
         return b"" if index is None else index[:_HEADER]
+
+    def _opened(self) -> mmap.mmap | None:
+        """The index, once it is there; what was opened stays open until `close`."""
+        with self._opening, suppress(OSError, ValueError):
+            if self._descriptor < 0:
+                self._descriptor = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
+            if self._index is None:
+                self._index = mmap.mmap(self._descriptor, 2 * _HEADER, prot=mmap.PROT_READ)
+        return self._index
 
     def find(self, mark: bytes, key: Key) -> Result | None:
         """What was kept at this mark."""

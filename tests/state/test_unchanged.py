@@ -33,6 +33,23 @@ def state(tmp_path: Path) -> Iterator[SqliteState]:
     found.close()
 
 
+ALONE = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as index:
+    fcntl.lockf(index, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 128)
+"""
+"""Takes the lock of SQLite's "dead man switch": who has it may make the index anew."""
+
+
+def test_who_looks_at_the_index_keeps_the_locks_on_it(state: SqliteState, tmp_path: Path) -> None:
+    """Else the next process that opens the store would truncate the memory that this one uses."""
+    put(state, "one")
+    assert got(state) == got(state) == "one"
+    index = f"{tmp_path / 'state.db'}-shm"
+    tried = subprocess.run([sys.executable, "-c", ALONE, index], capture_output=True, check=False)
+    assert b"BlockingIOError" in tried.stderr
+
+
 def put(state: SqliteState, value: str) -> None:
     with state.write() as writer:
         writer.set_property(A, NAME, value)
