@@ -79,11 +79,10 @@ class Running:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.said += line
-            if match := URL.search(line):
-                self.url = match[1]
+            match = URL.search(line)
+            if match or "is ready at unix:" in line:
+                self.url = match[1] if match else ""
                 self._began = self.workers
-                return self
-            if "is ready at unix:" in line:
                 return self
         raise AssertionError(f"no URL: {self.said}{self.log.read_text()}")
 
