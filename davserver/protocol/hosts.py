@@ -15,6 +15,7 @@ def is_sound(text: str) -> bool:
     return _SOUND.fullmatch(text) is not None
 
 
+@lru_cache(maxsize=64)
 def host_name(text: str) -> str:
     """The name of a Host header, in lower case, without the port and without brackets."""
     text = text.strip().lower()

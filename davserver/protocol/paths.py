@@ -7,6 +7,7 @@ file system can hold goes to an href and back unchanged.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from davserver.protocol import faults
@@ -45,6 +46,10 @@ def parse(target: str, prefix: Path = ROOT) -> Target:
     Raises Fault 400 where the target cannot be parsed, has a dot segment in any encoding, or names
     `%2F` or `%00` (RFC 3986 sections 3.3 and 5.2.4); 404 where it lies outside of ``prefix``.
     """
+    return _known(target, prefix) if len(target) <= _SHORT else _parse(target, prefix)
+
+
+def _parse(target: str, prefix: Path) -> Target:
     rest = target
     if _SCHEME.match(rest):
         rest = rest.partition(":")[2]
@@ -61,6 +66,11 @@ def parse(target: str, prefix: Path = ROOT) -> Target:
     if names[: len(prefix)] != prefix:
         raise faults.not_found()
     return Target(names[len(prefix) :], rest.endswith("/"))
+
+
+_SHORT = 256
+"""Characters of a target that is worth keeping: clients ask for the same ones again and again."""
+_known = lru_cache(1024)(_parse)
 
 
 def href(path: Path, collection: bool, prefix: Path = ROOT) -> str:

@@ -53,6 +53,12 @@ class Head:
 
 def parse(octets: bytes) -> Head:
     """Read a head, which is given without the empty line behind it. Raises Refused."""
+    # Clients send the same ones again and again; of those with a password none is kept.
+    is_kept = len(octets) <= _SMALL and b"authorization:" not in octets.lower()
+    return _known_head(octets) if is_kept else _parse(octets)
+
+
+def _parse(octets: bytes) -> Head:
     first, *rest = octets.split(b"\r\n")
     method, target, authority, minor = _request_line(first)
     fields = _fields(rest)
@@ -69,6 +75,11 @@ def parse(octets: bytes) -> Head:
     stays = "close" not in options and (minor > 0 or "keep-alive" in options)
     version = "HTTP/1.1" if minor else "HTTP/1.0"
     return Head(method, target, version, fields, length, stays, bool(expected and minor))
+
+
+_SMALL = 1 << 10
+"""Bytes of a head that is worth keeping."""
+_known_head = lru_cache(512)(_parse)
 
 
 def check(octets: bytes) -> None:
