@@ -19,6 +19,9 @@ _PIECE = 1 << 16
 _LINE = 1 << 10
 """Bytes that are taken at a time where a line is wanted."""
 
+_SOON = 1
+"""Milliseconds within which a client that reads takes what fills the kernel's buffer."""
+
 _LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """Nothing can be read or written at the moment."""
 
@@ -196,6 +199,7 @@ class Outbox:
         """Send what is held as far as it can be. Gives whether nothing is left. Raises as
         `push_file` does.
         """
+        is_reading = False
         while self._held:
             piece = self._held[0]
             if isinstance(piece, Stretch):
@@ -209,9 +213,18 @@ class Outbox:
                 self._held.popleft()
             elif sent:
                 self._held[0] = rest
-            else:
+                is_reading = isinstance(piece, Stretch)
+            elif not is_reading or not self._is_soon_ready():
                 return False
         return True
+
+    def _is_soon_ready(self) -> bool:
+        """Whether who has just read of a file reads on at once: to come back to it later would cost
+        more than to wait for that long.
+        """
+        poll = select.poll()
+        poll.register(self._socket, select.POLLOUT)
+        return bool(poll.poll(_SOON))
 
     def settle(self, seconds: float) -> None:
         """Wait until nothing is held. Raises Broken, where nobody reads for so long too."""
