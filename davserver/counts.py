@@ -26,7 +26,7 @@ SECONDS = (
 """The upper bounds of the buckets of durations; behind them is one without."""
 
 LOCKS, STORAGE_ERRORS, RECOVERIES, MALFORMED = "locks", "storage errors", "recoveries", "malformed"
-LOGIN_FAILURES, REFUSED_CONNECTIONS, LOG_FAILURES = "logins", "connections", "log"
+LOGIN_FAILURES, REFUSED_UPLOADS, LOG_FAILURES = "logins", "uploads", "log"
 RECEIVED, SENT = "received", "sent"
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
@@ -35,7 +35,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     RECOVERIES: ("finished", "dropped"),
     MALFORMED: STATUSES,
     LOGIN_FAILURES: ("",),
-    REFUSED_CONNECTIONS: ("",),
+    REFUSED_UPLOADS: ("",),
     LOG_FAILURES: ("",),
     RECEIVED: ("",),
     SENT: ("",),
@@ -153,9 +153,9 @@ def malformed(status: str) -> None:
     _add(MALFORMED, status if status in _STATUS else "other")
 
 
-def refused_connection() -> None:
-    """Count a connection that was answered 503 because nobody is free to serve it."""
-    _add(REFUSED_CONNECTIONS, "")
+def refused_upload() -> None:
+    """Count a request that was answered 503 because too many others wait for their content."""
+    _add(REFUSED_UPLOADS, "")
 
 
 def log_failed() -> None:

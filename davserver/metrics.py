@@ -50,9 +50,9 @@ _PLAIN = {
         "davserver_authentication_failures",
         "Requests whose user name and password were wrong.",
     ),
-    counts.REFUSED_CONNECTIONS: (
-        "davserver_refused_connections",
-        "Connections that were answered 503 because nobody was free.",
+    counts.REFUSED_UPLOADS: (
+        "davserver_refused_uploads",
+        "Uploads that were answered 503 because too many others waited for their content.",
     ),
     counts.LOG_FAILURES: (
         "davserver_access_log_failures",

@@ -149,7 +149,7 @@ def test_the_metrics_are_what_was_counted() -> None:
     counts.lock("granted")
     counts.login_failed()
     counts.recovered(True)
-    counts.refused_connection()
+    counts.refused_upload()
     counts.log_failed()
     counts.malformed("400")
     counts.storage_failed("PUT", HTTPStatus.INTERNAL_SERVER_ERROR, OSError(5, "on purpose"))
@@ -180,7 +180,7 @@ def test_the_metrics_are_what_was_counted() -> None:
     for counter, label in (
         ("davserver_recoveries_total", [("outcome", "finished")]),
         ("davserver_malformed_requests_total", [("status", "400")]),
-        ("davserver_refused_connections_total", []),
+        ("davserver_refused_uploads_total", []),
         ("davserver_access_log_failures_total", []),
     ):
         assert values[counter, *label] >= 1

@@ -169,9 +169,8 @@ class SizedBody(Body):
         return self._ended or self._left > limit or (self._left > 0 and self._invite.is_awaited)
 
     def drain(self, limit: int) -> bool:
-        if self.is_too_long(limit):
-            return False
-        self.read(self._left)
+        if self._left and not self.is_too_long(limit):
+            self.read(self._left)
         return not self._left
 
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
+from davserver import counts
 from davserver.protocol import faults
 
 _SOON = 1
@@ -68,6 +69,7 @@ class Pace:
         if not self._has_place:
             self._has_place = self._places.take_place()
             if not self._has_place:
+                counts.refused_upload()
                 raise faults.crowded()
 
     def end(self) -> None:

@@ -86,12 +86,13 @@ class DavRequest(HTTPRequest):
         """What the application has left of the body is skipped, if that is little: nobody waits for
         it here.
         """
-        inbox = self.conn.rfile
-        inbox.is_quiet = True
-        is_read = self.rfile.drain(DRAIN)
-        inbox.is_quiet = False
-        if not is_read and not self.close_connection:
-            left = self.rfile.left
+        if self.rfile.left != 0:
+            inbox = self.conn.rfile
+            inbox.is_quiet = True
+            self.rfile.drain(DRAIN)
+            inbox.is_quiet = False
+        left = self.rfile.left
+        if left != 0 and not self.close_connection:
             if left is None or left > DRAIN:
                 self.close_connection = True
             else:

@@ -68,6 +68,8 @@ class Inbox:
         """The next head, without the empty line behind it, or None where it is not whole yet.
         Raises Refused where that can be nothing sound any more.
         """
+        if not self._held:
+            return None
         # One empty line before a request is passed over (RFC 9112 section 2.2).
         if self._held.startswith(b"\r\n"):
             self._held = self._held[2:]

@@ -134,7 +134,10 @@ def test_a_crowd_holds_nobody_up(come: Callable[[Crowd], None], tmp_path: Path) 
 
 
 def test_beyond_the_pool_slow_bodies_are_told_to_come_again(tmp_path: Path) -> None:
-    with serving(tmp_path, "--slow-uploads", "2", "--workers", "1") as served, crowding(served.port) as crowd:
+    with (
+        serving(tmp_path, "--slow-uploads", "2", "--workers", "1") as served,
+        crowding(served.port) as crowd,
+    ):
         sent = talk.request("PUT /upload", "Content-Length: 1000") + b"x"
         first, second = (crowd.join(1, sent)[0] for _ in range(2))
         # Each has to wait before the next one comes.
@@ -185,7 +188,10 @@ def test_an_answer_that_is_read_late_is_whole(tmp_path: Path) -> None:
 
 
 def test_idle_connections_make_room_for_new_ones(tmp_path: Path) -> None:
-    with serving(tmp_path, "--connections", "8", "--workers", "1") as served, crowding(served.port) as crowd:
+    with (
+        serving(tmp_path, "--connections", "8", "--workers", "1") as served,
+        crowding(served.port) as crowd,
+    ):
         crowd.join(100)
         busy = crowd.join(1, talk.request("GET /large"), receive_buffer=4096)[0]
         assert busy.begin()[0] == 200
