@@ -2,7 +2,9 @@
 
 import gc
 import logging
+import resource
 import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from davserver.serving import DavServer, Floor, Listener, Tls, orders
 from davserver.shares import Shares
 from davserver.upkeep import Upkeep, ring
 
+FILES = 2000
+"""Descriptors that are kept for files, where half of all are not fewer."""
 TENDS = 0
 """The number of the worker that tends the shares for all of them."""
 
@@ -61,7 +65,7 @@ class Work:
             self.tls,
             places=settings.slow_uploads,
             floor=Floor(settings.slowest_upload, settings.upload_grace),
-            connections=settings.connections,
+            connections=min(settings.connections, _room()),
             proxies=settings.trusted if settings.proxy_protocol else NOBODY,
         )
         server.is_one_of_many = True
@@ -118,6 +122,12 @@ def _below(prefix: paths.Path, path: str) -> str:
     """A path of the status below that of all URLs, as PATH_INFO has it: one character a byte."""
     above = "".join(f"/{name}" for name in prefix)
     return above.encode("utf-8", "surrogateescape").decode("latin-1") + path
+
+
+def _room() -> int:
+    """How many connections there can be beside the files that requests open."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if most == resource.RLIM_INFINITY else most - min(most // 2, FILES)
 
 
 def recover(shares: Shares) -> None:

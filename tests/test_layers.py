@@ -77,7 +77,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "sqlite3": ("state/",),
     "socket": ("serving/", "processes/notify.py"),
     "ssl": ("serving/",),
-    "signal": ("serving/", "processes/", "worker.py"),
+    "signal": ("serving/", "processes/", "worker.py", "commands/serve.py"),
     "fcntl": ("tree/", "state/", "serving/"),
     # A worker asks the kernel for a signal when its master dies.
     "ctypes": ("tree/", "processes/forking.py"),

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import resource
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +19,7 @@ from davserver.commands.greeting import greeting, password_line
 from davserver.commands.listening import listening, places
 from davserver.config import ConfigError, Settings, shown
 from davserver.options import PASSWORD
-from davserver.processes import Job, Master, Notifier, Refused, cores
+from davserver.processes import Job, Master, Notifier, Refused, Renewal, cores
 from davserver.serving import Listener, Tls
 from davserver.worker import Work, keep, recover
 
@@ -32,8 +34,11 @@ def run(settings: Settings, again: Callable[[], Settings]) -> int:
     failed. Raises ConfigError.
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # Until the master is there to take them: they would end this process.
+    early = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGUSR1})
     notifier = Notifier.of(os.environ, os.getpid())
     _log_as(settings)
+    _raise_limit()
     with ExitStack() as held:
         service = _Service(settings, again)
         held.callback(service.close)
@@ -44,7 +49,8 @@ def run(settings: Settings, again: Callable[[], Settings]) -> int:
             recover(shares)
         counts.prepare(MOST_PROCESSES)
         keep()
-        master = Master(service.job(), service.renew, service.reopen, service.greet, notifier)
+        master = Master(service.job(), service, notifier)
+        signal.pthread_sigmask(signal.SIG_SETMASK, early)
         try:
             return master.run()
         except Refused as refused:
@@ -73,14 +79,7 @@ class _Service:
 
     def job(self) -> Job:
         """What the workers are to do."""
-        settings = self._settings
-        return Job(
-            settings.workers or cores.available(),
-            Work(settings, self.listeners, self._accounts, self._tls, self._access_log),
-            settings.drain_timeout,
-            f"at {places(settings, self.listeners)[0]}",
-            counts,
-        )
+        return self._job(self._settings, self._accounts, self._tls, self._access_log)
 
     def greet(self) -> None:
         """Say at the start what a new user needs to know."""
@@ -93,9 +92,14 @@ class _Service:
             with suppress(OSError):
                 self._access_log.reopen()
 
-    def renew(self) -> Job | None:
-        """Load the settings again. Gives a job for new workers where they have changed. Raises
-        Refused where they cannot be taken.
+    def leave(self) -> None:
+        """Nobody is to come any more: better clients hear it at once than wait for nobody."""
+        for one in self.listeners:
+            one.close()
+
+    def renew(self) -> Renewal | None:
+        """Load the settings again. Gives a job for new workers where they have changed, of which
+        nothing holds until it is taken. Raises Refused where they cannot be taken.
         """
         old = self._settings
         try:
@@ -109,14 +113,46 @@ class _Service:
             tls, access_log = _tls(new), _access_log(new)
         except ConfigError as error:
             raise Refused(str(error)) from error
-        self.close()
-        self._settings, self._tls, self._access_log = new, tls, access_log
-        _log_as(new)
-        if new.user != old.user:
-            self._accounts, password = _accounts(new)
-            if password is not None:
+        accounts, password = (
+            _accounts(new) if new.user != old.user else (self._accounts, self._password)
+        )
+
+        def take() -> None:
+            self.close()
+            self._settings, self._accounts, self._tls = new, accounts, tls
+            self._access_log = access_log
+            _log_as(new)
+            if password is not None and password != self._password:
                 _say(password_line(new, password))
-        return self.job()
+            self._password = password
+
+        def drop() -> None:
+            if access_log is not None:
+                access_log.close()
+
+        return Renewal(self._job(new, accounts, tls, access_log), take, drop)
+
+    def _job(
+        self,
+        settings: Settings,
+        accounts: Accounts,
+        tls: Tls | None,
+        access_log: AccessLog | None,
+    ) -> Job:
+        return Job(
+            settings.workers or cores.available(),
+            Work(settings, self.listeners, accounts, tls, access_log),
+            settings.drain_timeout,
+            f"at {places(settings, self.listeners)[0]}",
+            counts,
+        )
+
+
+def _raise_limit() -> None:
+    """Let this process and its workers have as many descriptors as they may."""
+    with suppress(OSError, ValueError):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _say(text: str) -> None:

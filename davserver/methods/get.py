@@ -29,7 +29,7 @@ from davserver.share import Place
 from davserver.shares import Shares
 from davserver.tree import Opened
 
-WHOLE = 1 << 18
+WHOLE = 1 << 17
 """Bytes up to which what is wanted is read and sent in one piece, with the head of the answer."""
 BLOCK = 1 << 16
 """Bytes of a larger one that are read at a time, where the kernel does not send it by itself."""

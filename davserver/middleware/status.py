@@ -34,7 +34,7 @@ class Status(BaseMiddleware):
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         is_alone = environ.get(IS_STATUS)
-        name = (self._alone if is_alone else self._beside).get(environ["PATH_INFO"])
+        name = (self._alone if is_alone else self._beside).get(environ.get("PATH_INFO", ""))
         if name is not None:
             return _tell(name, corridor(self.config), environ, start_response)
         if is_alone:
@@ -52,7 +52,7 @@ class Metrics(BaseMiddleware):
         self._path = f"{ours.status_below}/{METRICS}" if is_here else None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == self._path:
+        if environ.get("PATH_INFO", "") == self._path:
             return _tell(METRICS, corridor(self.config), environ, start_response)
         return self.next_app(environ, start_response)
 

@@ -7,9 +7,9 @@ and by memory that all share.
 """
 
 from davserver.processes.crew import Job
-from davserver.processes.master import Master
+from davserver.processes.master import Master, Renewal
 from davserver.processes.notify import Notifier
 from davserver.processes.reports import Refused
 from davserver.processes.seat import Seat
 
-__all__ = ["Job", "Master", "Notifier", "Refused", "Seat"]
+__all__ = ["Job", "Master", "Notifier", "Refused", "Renewal", "Seat"]

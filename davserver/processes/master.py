@@ -8,6 +8,8 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
+from typing import Protocol
 
 from davserver.processes.crew import HURRY_SECONDS, Crew, Job
 from davserver.processes.inbox import Inbox
@@ -22,26 +24,40 @@ _SIGNALS = _STOP | {signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD}
 log = logging.getLogger("davserver.processes")
 
 
-class Master:
-    """Keeps a crew at work until it is told to stop.
-
-    ``renew`` is called on SIGHUP: it gives the job of a new crew that takes the place of the
-    present one, or None where that can go on; it raises Refused where nothing is to change.
-    ``reopen`` is called on SIGUSR1: logs are to be opened again.
-    ``greet`` is called once, when all workers are ready for the first time.
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """A job for new workers. ``take`` is called when they have taken over, ``drop`` when they have
+    not.
     """
 
-    def __init__(
-        self,
-        job: Job,
-        renew: Callable[[], Job | None],
-        reopen: Callable[[], object],
-        greet: Callable[[], object],
-        notifier: Notifier,
-    ) -> None:
-        self._renew = renew
-        self._reopen = reopen
-        self._greet = greet
+    job: Job
+    take: Callable[[], object]
+    drop: Callable[[], object]
+
+
+class Service(Protocol):
+    """What a master keeps running."""
+
+    def renew(self) -> Renewal | None:
+        """Called on SIGHUP. Gives the job of a new crew that takes the place of the present one, or
+        None where that can go on. Raises Refused where nothing is to change.
+        """
+
+    def reopen(self) -> None:
+        """Called on SIGUSR1: logs are to be opened again."""
+
+    def greet(self) -> None:
+        """Called once, when all workers are ready for the first time."""
+
+    def leave(self) -> None:
+        """Called when all of it is to end."""
+
+
+class Master:
+    """Keeps a crew at work until it is told to stop."""
+
+    def __init__(self, job: Job, service: Service, notifier: Notifier) -> None:
+        self._service = service
         self._notifier = notifier
         # nohup(1) asks to outlive a terminal, and a shell's background job to pass over Ctrl-C.
         is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -51,6 +67,7 @@ class Master:
         self._inbox = Inbox(_SIGNALS - {signal.SIGINT} if is_aside else _SIGNALS)
         self._crew = self._crew_of(job)
         self._coming: Crew | None = None
+        self._renewal: Renewal | None = None
         self._coming_until = 0.0
         self._leaving: list[Crew] = []
         self._has_greeted = False
@@ -126,11 +143,13 @@ class Master:
             if self._coming.is_ready:
                 self._let_go(self._crew, now, has_heirs=True)
                 self._crew, self._coming = self._coming, None
+                self._settle(taken=True)
                 self._tell_ready()
             elif self._coming.refusal or self._coming.has_failed or now > self._coming_until:
                 why = self._coming.refusal or "the new workers do not become ready"
                 self._let_go(self._coming, now, HURRY_SECONDS)
                 self._coming = None
+                self._settle(taken=False)
                 self._keep(why)
         elif not self._is_stopping and self._crew.refusal:
             if self._has_greeted:
@@ -142,7 +161,7 @@ class Master:
         elif not self._is_stopping and not self._has_greeted:
             if self._crew.is_ready:
                 self._has_greeted = True
-                self._greet()
+                self._service.greet()
                 self._tell_ready()
             elif self._crew.has_failed:
                 self._code = 1
@@ -163,7 +182,7 @@ class Master:
         elif number == signal.SIGHUP and not self._is_stopping:
             self._wants_renewal = True
         elif number == signal.SIGUSR1:
-            self._reopen()
+            self._service.reopen()
             for crew in self._crews:
                 crew.tell(number)
 
@@ -176,6 +195,8 @@ class Master:
         self._notifier.stopping()
         crews = self._crews
         self._is_stopping, self._coming = True, None
+        self._settle(taken=False)
+        self._service.leave()
         for crew in crews:
             if crew not in self._leaving:
                 self._let_go(crew, now)
@@ -189,16 +210,22 @@ class Master:
     def _begin_renewal(self) -> None:
         self._notifier.reloading()
         try:
-            job = self._renew()
+            renewal = self._service.renew()
         except Refused as refused:
             self._keep(str(refused))
             return
-        if job is None:
+        if renewal is None:
             self._crew.tell(signal.SIGHUP)
             self._tell_ready()
         else:
-            self._coming = self._crew_of(job)
+            self._renewal = renewal
+            self._coming = self._crew_of(renewal.job)
             self._coming_until = time.monotonic() + RENEWAL_SECONDS
+
+    def _settle(self, *, taken: bool) -> None:
+        renewal, self._renewal = self._renewal, None
+        if renewal is not None:
+            (renewal.take if taken else renewal.drop)()
 
     def _keep(self, why: str) -> None:
         log.error("the settings stay as they were: %s", why)

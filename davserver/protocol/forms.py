@@ -58,6 +58,12 @@ class Written(Protocol):
     def most(self) -> int:
         """Characters that may be kept."""
 
+    def begin(self) -> bool:
+        """Whether one more listing may note what it writes; if so, it calls `end`."""
+
+    def end(self) -> None:
+        """It does not note any more."""
+
     def get(self, key: Hashable) -> Mapping[str, Entry]:
         """The elements of one collection, by member name."""
 
@@ -90,6 +96,22 @@ class Form:
             # Time-outs and free space are other ones each time.
             yield from self.responses(members, setting, entered)
             return
+        notes = written.begin()
+        try:
+            yield from self._noted(members, setting, entered, written, most=written.most * notes)
+        finally:
+            if notes:
+                written.end()
+
+    def _noted(
+        self,
+        members: Iterable[tuple[str, Stat]],
+        setting: Setting,
+        entered: list[str],
+        written: Written,
+        most: int,
+    ) -> Iterator[str]:
+        """As `remembered`; no more than ``most`` characters are noted."""
         key = (self.asked, setting.base, setting.lockable)
         known = written.get(key)
         fresh: dict[str, Entry] = {}
@@ -114,7 +136,7 @@ class Form:
                 entry = (seen, own, write(name, facts))
             elif seen[5] & _KIND == _DIRECTORY:
                 entered.append(name)
-            if size < written.most and name not in locked:
+            if size < most and name not in locked:
                 size += len(entry[2])
                 fresh[name] = entry
             pieces.append(entry[2])
@@ -122,7 +144,8 @@ class Form:
                 yield "".join(pieces)
                 pieces.clear()
         yield "".join(pieces)
-        written.put(key, fresh, size)
+        if most:
+            written.put(key, fresh, size)
 
     def responses(
         self, members: Iterable[tuple[str, Stat]], setting: Setting, entered: list[str]

@@ -122,8 +122,9 @@ class Invite:
 
     def send(self) -> None:
         if self.is_awaited:
-            self.is_awaited = False
             self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            # Where it could not be sent, the client waits still, and sends nothing.
+            self.is_awaited = False
 
 
 class SizedBody(Body):
@@ -212,7 +213,8 @@ class ChunkedBody(Body):
         return 0 if self._ended else None
 
     def is_too_long(self, limit: int) -> bool:
-        return self._broken or (not self._ended and self._invite.is_awaited)
+        # Nobody knows where it would end.
+        return self._broken or not self._ended
 
     def drain(self, limit: int) -> bool:
         read = 0

@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from contextlib import suppress
+from enum import Enum
 from typing import Any
 
 from cheroot.server import HTTPConnection
@@ -18,6 +19,7 @@ from davserver.serving.pace import Pace
 from davserver.serving.proxied import Introduction, NotProxied
 from davserver.serving.requests import DavRequest
 from davserver.serving.streams import Broken, Inbox, Outbox, unread
+from davserver.serving.workers import LONG_SECONDS
 
 log = logging.getLogger("davserver.serving")
 
@@ -28,13 +30,26 @@ HEAD_SECONDS = 20.0
 READS, WRITES = select.EPOLLIN, select.EPOLLOUT
 
 
+class Waits(Enum):
+    """What a connection waits for; the first of these is ended first where there is no room."""
+
+    REQUEST = 1
+    """A request, of which nothing has come."""
+    REST = 2
+    """The rest of a head, of a handshake, or of a body that nobody wants."""
+    END = 3
+    """The client's end."""
+    READER = 4
+    """Room for more of an answer."""
+
+
 class DavConnection(HTTPConnection):
     """What comes on it is taken by one thread at a time, when it has come: see `communicate`.
 
     ``lingers`` says that the client may still be sending: closing at once would reset the
     connection, and the reset would take the answer away before it is read. So many bytes as
     ``skips`` are of a body that nobody wanted. ``patience`` is how long it may be silent, in
-    seconds, and ``events`` what it waits for.
+    seconds, ``waits`` what it waits for, and ``events`` how that shows.
     """
 
     lingers = False
@@ -42,6 +57,7 @@ class DavConnection(HTTPConnection):
     is_watched = False
     """Whether the epoll of `WaitingConnections` knows it."""
     events = READS
+    waits = Waits.REQUEST
 
     # Instead of cheroot's, which prepares for files and look-ups of its own.
     def __init__(self, server: Any, connected: socket.socket, listener: Any, address: Any) -> None:
@@ -73,13 +89,6 @@ class DavConnection(HTTPConnection):
             if isinstance(self.socket, ssl.SSLSocket):
                 self._environ |= tls.environ(self.socket)
         return self._environ
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it waits for a request of which nothing has come."""
-        return self._answering is None and not (
-            self._is_leaving or self.skips or self.rfile.has_data()
-        )
 
     def communicate(self) -> bool:
         """Take in what has come, answer what is whole of it, and send what can be sent: nobody
@@ -198,15 +207,19 @@ class DavConnection(HTTPConnection):
 
     def _wait_to_open(self) -> bool:
         """Whether the connection may take more time to begin."""
+        self.waits, self.patience = Waits.REST, self._short
+        return not self._is_late()
+
+    def _is_late(self) -> bool:
+        """Whether what has begun to come takes too long."""
         now = time.monotonic()
         self._began = self._began or now
-        self.patience = self._short
-        return now - self._began < HEAD_SECONDS and not self.server.is_ending
+        return now - self._began > HEAD_SECONDS
 
     def _serve(self) -> bool:
-        is_open = True
+        is_open, began = True, time.monotonic()
         if self._answering is None:
-            self._began = self._began if self.rfile.has_data() else 0.0
+            self._began = self._began if self.rfile.has_data() or self.skips else 0.0
             is_open = self.rfile.receive()
             self.skips = self.rfile.skip(self.skips)
         while True:
@@ -225,10 +238,22 @@ class DavConnection(HTTPConnection):
             answered, self._answering = self._answering, None
             if answered.close_connection or self.server.is_ending:
                 return self._leave()
+            if isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
+                # What came in one record with the end of a body shows in no event.
+                is_open = self.rfile.receive()
             self.skips = self.rfile.skip(self.skips)
+            if self.rfile.has_data() and time.monotonic() - began > LONG_SECONDS:
+                return self._come_back()
 
     def _wait_to_write(self) -> bool:
-        self.events, self.patience, self._unread = WRITES, self.server.timeout, 0
+        self.events, self.waits = WRITES, Waits.READER
+        self.patience, self._unread = self.server.timeout, 0
+        return True
+
+    def _come_back(self) -> bool:
+        """Let others have their turn before the next request that has come already."""
+        # It can be written to at once.
+        self.events, self.waits, self.patience = WRITES, Waits.REST, self._short
         return True
 
     @property
@@ -238,16 +263,18 @@ class DavConnection(HTTPConnection):
 
     def _wait(self, is_open: bool) -> bool:
         """Whether the connection may go on to wait for more. Raises Refused."""
+        if self.skips:
+            self.waits, self.patience = Waits.REST, self._short
+            return is_open and not (self._is_late() or self.server.is_ending)
         if not self.rfile.has_data():
-            self.patience = self._short if self.skips else self.server.timeout
-            return is_open and not self.server.is_ending
+            self.waits, self.patience = Waits.REQUEST, self.server.timeout
+            # Who has just come may be about to ask.
+            return is_open and not (self.server.is_ending and self.requests_seen)
         if not is_open:
             raise Refused("400 Bad Request", "The request ends within its head.")
-        now = time.monotonic()
-        self._began = self._began or now
-        if now - self._began > HEAD_SECONDS:
+        if self._is_late():
             raise _late()
-        self.patience = self._short
+        self.waits, self.patience = Waits.REST, self._short
         return True
 
     def _leave(self) -> bool:
@@ -268,7 +295,7 @@ class DavConnection(HTTPConnection):
             self.socket.shutdown(socket.SHUT_WR)
         except OSError:
             return False
-        self.patience = LINGER_SECONDS
+        self.waits, self.patience = Waits.END, LINGER_SECONDS
         self._ends = time.monotonic() + LINGER_SECONDS
         return True
 

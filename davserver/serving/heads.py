@@ -20,6 +20,7 @@ _FORM = re.compile(rb"/.*|[Hh][Tt][Tt][Pp][Ss]?://([^/?]+)(?:[/?].*)?", re.DOTAL
 # character in a value is an attempt at something (RFC 9110 section 5.5).
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\x00-\x08\x0a-\x1f\x7f]*)")
 _NEVER = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _SPACE = b" \t"
 _ONCE = frozenset({"HTTP_HOST", "CONTENT_LENGTH", "CONTENT_TYPE"})
@@ -80,6 +81,11 @@ def _parse(octets: bytes) -> Head:
 _SMALL = 1 << 10
 """Bytes of a head that is worth keeping."""
 _known_head = lru_cache(512)(_parse)
+
+
+def is_telling(octets: bytes) -> bool:
+    """Whether more of a head may decide whether it is sound: a line has ended, or worse."""
+    return _CONTROL.search(octets) is not None
 
 
 def check(octets: bytes) -> None:

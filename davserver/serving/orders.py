@@ -1,6 +1,7 @@
 """What signals tell a worker process: to finish and end, to read certificates again, and so on."""
 
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable, Mapping
@@ -19,10 +20,10 @@ def serve(
     drain: Callable[[Callable[[], bool]], object],
     hooks: Mapping[int, Callable[[], object]],
 ) -> bool:
-    """Serve until SIGTERM comes; then ``drain`` is called, with what says whether SIGTERM has come
-    once more: all is to end at once. ``hooks`` are called, by the main thread, when the signals
-    come that are their keys. Gives whether SIGTERM came; without it the server has failed, and its
-    log says why.
+    """Serve until SIGTERM comes; then ``drain`` is called, with what says whether all is to end at
+    once: the master has sent SIGTERM again. ``hooks`` are called, by the main thread, when the
+    signals come that are their keys. Gives whether SIGTERM came; without it the server has failed,
+    and its log says why.
 
     The main thread waits for signals and does nothing else: a handler that ran wherever it happens
     to be would leave cheroot's queues half changed. The server has no thread yet, so that all of
@@ -50,13 +51,17 @@ def serve(
 
     begin("serving", server.serve)
     was_told = False
+    told_by_master, master = 0, os.getppid()
     while len(ended) < len(threads):
-        number = signal.sigwait(waited)
+        came = signal.sigwaitinfo(waited)
+        number = came.si_signo
         if number == signal.SIGTERM:
-            if was_told:
-                hurry.set()
-            else:
+            # Whoever ends a group of processes tells all of them, and the master tells it again.
+            told_by_master += came.si_pid == master
+            if not was_told:
                 begin("draining", partial(drain, hurry.is_set))
+            elif told_by_master > 1:
+                hurry.set()
             was_told = True
         elif number in hooks:
             try:

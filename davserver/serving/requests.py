@@ -86,11 +86,7 @@ class DavRequest(HTTPRequest):
         """What the application has left of the body is skipped, if that is little: nobody waits for
         it here.
         """
-        if self.rfile.left != 0:
-            inbox = self.conn.rfile
-            inbox.is_quiet = True
-            self.rfile.drain(DRAIN)
-            inbox.is_quiet = False
+        self._take_rest()
         left = self.rfile.left
         if left != 0 and not self.close_connection:
             if left is None or left > DRAIN:
@@ -98,6 +94,14 @@ class DavRequest(HTTPRequest):
             else:
                 self.conn.skips = left
         self.conn.lingers = self.close_connection
+
+    def _take_rest(self) -> None:
+        """Take what has come of the rest of the body, if that is little."""
+        if self.rfile.left != 0:
+            inbox = self.conn.rfile
+            inbox.is_quiet = True
+            self.rfile.drain(DRAIN)
+            inbox.is_quiet = False
 
     def begin(self, status: str, headers: list[tuple[str, str]]) -> int | None:
         """Keep what the head of the answer says, until there is something to send behind it. Gives
@@ -149,6 +153,9 @@ class DavRequest(HTTPRequest):
                 lines.append("Transfer-Encoding: chunked")
             else:
                 self.close_connection = True
+        if self.head.length is None:
+            # Nobody knows how long it is: whether its end has come decides about the connection.
+            self._take_rest()
         if self.server.is_ending or self.rfile.is_too_long(DRAIN):
             self.close_connection = True
         # Nothing but this answer is said any more.

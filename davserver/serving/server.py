@@ -88,10 +88,15 @@ class DavServer(Server):
         self.ready = True
         self._start_time = time.time()
 
+    # Instead of cheroot's, which has a thread for what our workers do.
     def serve(self) -> None:
         """Serve until `stop` is called."""
         self.requests.begin()
-        super().serve()
+        while self.ready:
+            try:
+                self._connections.run(self.expiration_interval)
+            except Exception:
+                log.exception("cannot look after connections")
 
     def drain(
         self,
@@ -107,6 +112,10 @@ class DavServer(Server):
         self.is_draining = True
         end = time.monotonic() + seconds
         self._connections.retire()
+        if ends_idle:
+            # Nobody else will have who comes now: better they hear it at once.
+            for one in self.listeners:
+                one.socket.close()
         while self._connections.number and time.monotonic() < end and not is_hurried():
             if ends_idle:
                 self._connections.end_idle()
@@ -115,11 +124,14 @@ class DavServer(Server):
         self.shutdown_timeout = 0
         self.stop()
 
+    # Instead of cheroot's, which closes what a worker may still serve.
     def stop(self) -> None:
         """End all connections and workers. What is under way may be finished within seconds."""
-        was_ready = self.ready
-        super().stop()
-        if was_ready:
+        if self.ready:
+            self.ready = False
+            self._connections.stop()
+            self.requests.stop(self.shutdown_timeout)
+            self._connections.close()
             self._connections.release()
 
     def step_aside(self) -> None:

@@ -43,6 +43,8 @@ class Inbox:
         self._socket = connected
         self._wait = wait
         self._held = b""
+        self._searched = 0
+        """Bytes of it that have no end of a head."""
         self._came = 0
 
     def close(self) -> None:
@@ -72,11 +74,17 @@ class Inbox:
             return None
         # One empty line before a request is passed over (RFC 9112 section 2.2).
         if self._held.startswith(b"\r\n"):
-            self._held = self._held[2:]
-        end = self._held.find(b"\r\n\r\n")
+            self._held, self._searched = self._held[2:], 0
+        # What has been searched is not searched again, however small the pieces are that come.
+        end = self._held.find(b"\r\n\r\n", max(0, self._searched - 3))
         if end < 0:
-            heads.check(self._held)
+            new = self._held[max(0, self._searched - 1) :]
+            is_longer = len(self._held) >> 10 != self._searched >> 10
+            self._searched = len(self._held)
+            if is_longer or heads.is_telling(new):
+                heads.check(self._held)
             return None
+        self._searched = 0
         octets, self._held = self._held[:end], self._held[end + 4 :]
         if len(octets) > heads.LONGEST_LINE:
             heads.check(octets)
@@ -183,6 +191,8 @@ class Outbox:
 
     def push(self, data: bytes, block: bytes = b"") -> None:
         """Send ``data`` and ``block``. Raises Broken."""
+        if block and not self.can_send_files:
+            data, block = b"".join((data, block)), b""
         if not self._held:
             sent = self._sent(data, block)
             if sent == len(data) + len(block):

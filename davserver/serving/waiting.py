@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import math
 import os
 import select
 import threading
@@ -11,10 +12,13 @@ from typing import Any
 
 from cheroot.connections import ConnectionManager
 
+from davserver.serving.connections import Waits
 from davserver.serving.listeners import Listener
 
 LACKING_SECONDS = 0.05
 """How long the listening sockets are left alone when no connection can be added."""
+TELLING_SECONDS = 60.0
+"""How often it is told that they have to wait."""
 NEW_SECONDS = 1.0
 """How long a new connection may take to begin its first request when the server ends."""
 AT_ONCE = 16
@@ -45,11 +49,12 @@ class WaitingConnections(ConnectionManager):
         self._serving = False
         self._stopping = threading.Event()
         self._all: set[Any] = set()
-        self._waiting: dict[float, dict[int, Any]] = {}
-        """By their patience and descriptor, the one that has waited for longest first."""
+        self._waiting: dict[Waits, dict[int, Any]] = {waits: {} for waits in Waits}
+        """By what they wait for and their descriptor, the one that has waited for longest first."""
         self._mutex = threading.Lock()
         self._ready: deque[Any] = deque()
         self._lacks = False
+        self._told_at = -math.inf
         self._listeners = {one.socket.fileno(): one for one in server.listeners}
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self._epoll = select.epoll()
@@ -66,15 +71,15 @@ class WaitingConnections(ConnectionManager):
         """Let a connection wait for its events."""
         conn.last_used = time.monotonic()
         descriptor = conn.socket.fileno()
-        # Known before it can come: whoever takes it out of here has it for itself.
-        with self._mutex:
-            self._waiting.setdefault(conn.patience, {})[descriptor] = conn
         events = conn.events | select.EPOLLONESHOT
-        if conn.is_watched:
-            self._epoll.modify(descriptor, events)
-        else:
-            conn.is_watched = True
-            self._epoll.register(descriptor, events)
+        # Whoever takes it out of here has it for itself; nobody does before all of this is done.
+        with self._mutex:
+            self._waiting[conn.waits][descriptor] = conn
+            if conn.is_watched:
+                self._epoll.modify(descriptor, events)
+            else:
+                conn.is_watched = True
+                self._epoll.register(descriptor, events)
 
     def get(self) -> Any:
         """The next connection that can go on, once there is one; None when the server stops. Not to
@@ -112,9 +117,9 @@ class WaitingConnections(ConnectionManager):
         with self._mutex:
             idle = [
                 conns.pop(descriptor)
-                for conns in self._waiting.values()
+                for conns in (self._waiting[Waits.REQUEST], self._waiting[Waits.REST])
                 for descriptor, conn in list(conns.items())
-                if conn.is_idle and (conn.requests_seen or conn.last_used < began)
+                if conn.skips or conn.last_used < began or _is_between(conn)
             ]
         for conn in idle:
             conn.close()
@@ -151,6 +156,8 @@ class WaitingConnections(ConnectionManager):
             except _NOBODY:
                 return
             except OSError as error:
+                if self.server.is_draining:
+                    return
                 if not self._make_room():
                     self._have_to_wait(error)
                 return
@@ -161,23 +168,19 @@ class WaitingConnections(ConnectionManager):
             self.put(conn)
 
     def _make_room(self) -> bool:
-        """End the connection that has been idle for longest, if one is."""
+        """End the connection that can be done without most easily, if one waits."""
         with self._mutex:
-            for conns in self._waiting.values():
-                for descriptor, conn in conns.items():
-                    if conn.is_idle:
-                        del conns[descriptor]
-                        break
-                else:
-                    continue
-                break
-            else:
+            conns = next((one for one in self._waiting.values() if one), None)
+            if conns is None:
                 return False
+            conn = conns.pop(next(iter(conns)))
         conn.close()
         return True
 
     def _have_to_wait(self, error: OSError) -> None:
-        if not self._lacks:
+        now = time.monotonic()
+        if now - self._told_at > TELLING_SECONDS:
+            self._told_at = now
             log.error("new connections have to wait: %r", error)
         self._lacks = True
         self._listen(0)
@@ -208,9 +211,9 @@ class WaitingConnections(ConnectionManager):
     def _expire(self, now: float) -> None:
         expired = []
         with self._mutex:
-            for patience, conns in self._waiting.items():
+            for conns in self._waiting.values():
                 for descriptor, conn in list(conns.items()):
-                    if conn.last_used >= now - patience:
+                    if conn.last_used >= now - conn.patience:
                         break
                     expired.append(conns.pop(descriptor))
         for conn in expired:
@@ -222,3 +225,8 @@ class WaitingConnections(ConnectionManager):
     @property
     def _num_connections(self) -> int:
         return self.number
+
+
+def _is_between(conn: Any) -> bool:
+    """Whether a connection has had an answer, and nothing of the next request has come."""
+    return bool(conn.waits is Waits.REQUEST and conn.requests_seen)

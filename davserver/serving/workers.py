@@ -93,6 +93,8 @@ class Workers(ThreadPool):
             if self._waiting >= self._places:
                 return False
             self._waiting += 1
+            if not self._leader and not self._free and self.number < self.min + self._waiting:
+                self._add()
         self.step_aside()
         return True
 

@@ -6,6 +6,9 @@ from collections.abc import Hashable, Mapping
 
 from davserver.protocol.forms import Entry
 
+NOTING = 2
+"""How many listings note what they write at a time: each may wait long for its reader."""
+
 
 class Written:
     """What PROPFIND has written: up to ``most`` characters of what was listed last."""
@@ -14,7 +17,19 @@ class Written:
         self.most = most
         self._mutex = threading.Lock()
         self._held = 0
+        self._noting = 0
         self._collections: OrderedDict[Hashable, tuple[Mapping[str, Entry], int]] = OrderedDict()
+
+    def begin(self) -> bool:
+        """Whether one more listing may note what it writes; if so, it calls `end`."""
+        with self._mutex:
+            may = self._noting < NOTING
+            self._noting += may
+        return may
+
+    def end(self) -> None:
+        with self._mutex:
+            self._noting -= 1
 
     def get(self, key: Hashable) -> Mapping[str, Entry]:
         with self._mutex:

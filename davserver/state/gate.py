@@ -10,9 +10,10 @@ a gap there, and no more than that: the next one is early, and waits at the floc
 import fcntl
 import os
 import struct
-import threading
 from contextlib import suppress
 from pathlib import Path
+
+from davserver.state.lending import Lending
 
 _FIRST_PLACE = 1 << 32
 _NO_PLACE = 0
@@ -36,18 +37,18 @@ class Gate:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._local = threading.local()
-        self._open: list[int] = []
+        self._descriptors = Lending(self._open)
+        """Each thread has an open file of its own."""
         self._crowded = 0
-        self._descriptor()
+        self._descriptors.own()
 
     def close(self) -> None:
-        while self._open:
-            os.close(self._open.pop())
+        for one in self._descriptors.withdraw():
+            os.close(one)
 
     def mark(self) -> None:
         """Keep in mind that what is behind the gate has been made: see `emptied`."""
-        gate = self._descriptor()
+        gate = self._descriptors.own()
         if os.fstat(gate).st_size < _NUMBER.size:
             with suppress(OSError):
                 os.pwrite(gate, _NUMBER.pack(0), 0)
@@ -58,7 +59,7 @@ class Gate:
 
     def enter(self) -> tuple[int, int]:
         """Wait for one's turn. Gives what `leave` takes."""
-        gate = self._descriptor()
+        gate = self._descriptors.own()
         if self._is_open(gate):
             return gate, _NO_PLACE
         place = self._take_place(gate)
@@ -104,14 +105,8 @@ class Gate:
         finally:
             fcntl.fcntl(gate, fcntl.F_OFD_SETLKW, _GIVE_TICKET)
 
-    def _descriptor(self) -> int:
-        """Each thread has an open file of its own."""
-        found: int | None = getattr(self._local, "gate", None)
-        if found is None:
-            found = os.open(self._file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            self._open.append(found)
-            self._local.gate = found
-        return found
+    def _open(self) -> int:
+        return os.open(self._file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
 
 
 def emptied(file: Path) -> str:

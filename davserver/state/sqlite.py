@@ -9,7 +9,6 @@ import logging
 import os
 import sqlite3
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path as FilePath
@@ -19,6 +18,7 @@ from urllib.parse import quote
 from davserver.protocol import faults
 from davserver.state import Settle, copying, errors, schema
 from davserver.state.gate import Gate, emptied
+from davserver.state.lending import Lending
 from davserver.state.owners import Owners
 from davserver.state.rows import Spared, WritableRows
 from davserver.state.unchanged import Unchanged
@@ -30,17 +30,6 @@ BUSY_SECONDS = 1.0
 
 WANTED = 1 << 16
 """Bytes, about as many as a change of rows takes."""
-
-
-class _Lent:
-    """The connection of one thread, which is spare when the thread has ended."""
-
-    def __init__(self, connection: sqlite3.Connection, spare: list[sqlite3.Connection]) -> None:
-        self.connection = connection
-        self._spare = spare
-
-    def __del__(self) -> None:
-        self._spare.append(self.connection)
 
 
 class SqliteState:
@@ -57,10 +46,7 @@ class SqliteState:
         self._damage = ""
         self._synchronous = "FULL" if durable else "NORMAL"
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        self._spare: list[sqlite3.Connection] = []
-        """Those of threads that have ended."""
+        self._connections = Lending(self._connected)
         self._unchanged = Unchanged(file)
         self._gate = Gate(FilePath(f"{file}-gate"))
         try:
@@ -94,9 +80,8 @@ class SqliteState:
         return self._damage
 
     def close(self) -> None:
-        self._spare.clear()
-        while self._connections:
-            self._connections.pop().close()
+        for one in self._connections.withdraw():
+            one.close()
         self._unchanged.close()
         self._owners.close()
         self._gate.close()
@@ -127,19 +112,13 @@ class SqliteState:
             copying.copy(self._connection(), file)
 
     def _connection(self) -> sqlite3.Connection:
-        lent: _Lent | None = getattr(self._local, "lent", None)
-        if lent is None:
-            lent = self._local.lent = _Lent(self._lend(), self._spare)
-        return lent.connection
+        """That of the calling thread."""
+        return self._connections.own()
 
-    def _lend(self) -> sqlite3.Connection:
-        """A connection for a thread that has none."""
-        with suppress(IndexError):
-            return self._spare.pop()
+    def _connected(self) -> sqlite3.Connection:
         with self._translated():
             found = self._connect()
             found.execute(f"PRAGMA synchronous = {self._synchronous}")
-        self._connections.append(found)
         return found
 
     def _connect(self) -> sqlite3.Connection:

@@ -111,6 +111,7 @@ def test_a_request_leaves_no_circle(
 ) -> None:
     # What has been read from the store is kept on purpose, up to a bound.
     monkeypatch.setattr("davserver.state.unchanged.MOST", 1)
+    monkeypatch.setattr("davserver.protocol.paths._SHORT", 0)
     # What is made once, as a thread's own connection is, does not count.
     ask(shares, "MKCOL", "/first")
     ask(shares, "PROPPATCH", "/first", {}, PATCH)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from davserver import worker
 def note(name):
     with Path({log!r}).open("a") as log:
         log.write(f"{{name}} {{os.getpid()}}\\n")
-worker.hooks = lambda: {{
+worker.Work._hooks = lambda self: {{
     signal.SIGHUP: lambda: note("HUP"),
     signal.SIGUSR1: lambda: note("USR1"),
 }}
@@ -221,6 +222,10 @@ def noted(log: Path) -> list[str]:
     return sorted(log.read_text().splitlines()) if log.exists() else []
 
 
+def has_noted(log: Path, wanted: list[str]) -> bool:
+    return noted(log) == wanted
+
+
 def test_workers_are_told_to_read_certificates_and_to_open_logs(tmp_path: Path, root: Path) -> None:
     """Where no setting has changed, no connection ends."""
     log = tmp_path / "noted"
@@ -232,8 +237,7 @@ def test_workers_are_told_to_read_certificates_and_to_open_logs(tmp_path: Path, 
         for name in ("HUP", "USR1"):
             server.process.send_signal(getattr(signal, f"SIG{name}"))
             wanted = sorted(f"{name} {pid}" for pid in server.workers)
-            while noted(log) != wanted:
-                time.sleep(0.01)
+            until(partial(has_noted, log, wanted))
             log.unlink()
         for connection in each.values():
             assert ask(connection, "OPTIONS /").status == 200

@@ -134,4 +134,5 @@ def test_threads_that_have_ended_leave_their_connections_to_others(state: Sqlite
         thread = threading.Thread(target=state.read().properties, args=((f"t{number}",),))
         thread.start()
         thread.join()
-    assert len(state._connections) <= 3
+    assert state._connections.number <= 3
+    assert state._gate._descriptors.number <= 3
