@@ -169,8 +169,14 @@ class WaitingConnections(ConnectionManager):
 
     def _make_room(self) -> bool:
         """End the connection that can be done without most easily, if one waits."""
+        began = time.monotonic() - NEW_SECONDS
         with self._mutex:
-            conns = next((one for one in self._waiting.values() if one), None)
+            idle, rest, end, reader = (self._waiting[waits] for waits in Waits)
+            oldest = next(iter(idle.values()), None)
+            # Who has just come may be about to ask.
+            is_over = oldest is not None and (oldest.requests_seen or oldest.last_used < began)
+            order = (idle, rest, end, reader) if is_over else (rest, end, idle, reader)
+            conns = next((one for one in order if one), None)
             if conns is None:
                 return False
             conn = conns.pop(next(iter(conns)))

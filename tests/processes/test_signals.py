@@ -1,9 +1,11 @@
 """What signals do: the server drains, takes new settings and opens its logs again."""
 
+import errno
 import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -283,3 +285,68 @@ def test_a_terminal_may_end_before_who_asked_to_outlive_it(tmp_path: Path, root:
             os.kill(process.pid, signal.SIGHUP)
             assert talk.ask(port, "OPTIONS /").status == 200
         assert process.poll() is None
+
+
+def test_a_signal_to_the_whole_group_is_one(tmp_path: Path, root: Path) -> None:
+    """As systemd and others stop a service: the worker hears of it twice."""
+    with Running(root, state=tmp_path / "state.db") as server, Talk(server.port) as one:
+        one.send(talk.request("PUT /file", "Content-Length: 10") + b"01234")
+        until(lambda: any(root.parent.glob("state.db*")))
+        time.sleep(0.2)
+        server.may_die = True
+        os.killpg(server.process.pid, signal.SIGTERM)
+        time.sleep(0.5)
+        one.send(b"56789")
+        assert one.reply().status == 201
+        assert server.process.wait(20) == 0
+
+
+def test_who_comes_when_all_ends_hears_it_at_once(tmp_path: Path, root: Path) -> None:
+    (root / "large").write_bytes(bytes(1 << 24))
+    with (
+        Running(root, state=tmp_path / "state.db") as server,
+        Talk(server.port, receive_buffer=4096) as slow,
+    ):
+        slow.send(talk.request("GET /large"))
+        assert slow.begin()[0] == 200
+        server.may_die = True
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: is_refused(server.port))
+        assert server.process.poll() is None
+        assert len(slow.take(1 << 24)) == 1 << 24
+
+
+def is_refused(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+
+
+def test_settings_that_workers_cannot_take_are_taken_when_they_can(
+    tmp_path: Path, root: Path
+) -> None:
+    file, log, state = tmp_path / "davserver.toml", tmp_path / "access.log", tmp_path / "state.db"
+    settings = f'root = "{root}"\naccess_log = "{log}"\n'
+    file.write_text(settings)
+    with Running("--config", file, state=state) as server:
+        server.may_die = True
+        old = server.workers
+        obstacle = Path(f"{state}-owners")
+        obstacle.rename(f"{obstacle}-aside")
+        obstacle.write_text("no folder")
+        file.write_text(settings + "threads = 5\n")
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: "the settings stay as they were" in server.log.read_text())
+        obstacle.unlink()
+        Path(f"{obstacle}-aside").rename(obstacle)
+        until(lambda: server.workers == old)
+        lines = len(log.read_text().splitlines())
+        os.kill(old[0], signal.SIGKILL)
+        until(lambda: len(server.workers) == 2 and old[0] not in server.workers)
+        for _ in range(10):
+            assert talk.ask(server.port, "OPTIONS /").status == 200
+        # The successor of an old worker logs where the old ones do.
+        until(lambda: len(log.read_text().splitlines()) == lines + 10)
+        before = server.workers
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: len(server.workers) == 2 and not set(before) & set(server.workers))
+        assert talk.ask(server.port, "OPTIONS /").status == 200

@@ -110,3 +110,26 @@ def test_what_can_be_no_head_any_more_is_refused_at_once(
         take()
     assert int(raised.value.status[:3]) == status
     assert taken < heads.LONGEST + 20_000
+
+
+def test_a_head_that_drips_is_not_read_again_with_each_byte(
+    ends: tuple[Inbox, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox, far = ends
+    looks: list[int] = []
+    check = heads.check
+
+    def counted(octets: bytes) -> None:
+        looks.append(len(octets))
+        check(octets)
+
+    monkeypatch.setattr(heads, "check", counted)
+    sent = HEAD + b"\r\nX-Long: " + b"a" * 5000
+    for number in range(len(sent)):
+        far.sendall(sent[number : number + 1])
+        inbox.receive()
+        assert inbox.head() is None
+    assert len(looks) < 20
+    far.sendall(b"\r\n\r\n")
+    inbox.receive()
+    assert inbox.head() == sent

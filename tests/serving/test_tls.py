@@ -7,13 +7,14 @@ import ssl
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 
 import pytest
 
 from davserver.certificates import BadPair
 from davserver.serving import requests, tls
+from davserver.serving.streams import Outbox
 from davserver.serving.tls import Speech, Tls
 from tests.certificates import pairs
 from tests.certificates.pairs import BAD, Files
@@ -323,3 +324,21 @@ def test_a_goodbye_to_nobody_is_nothing(files: Files, held: ExitStack) -> None:
     theirs.close()
     tls.say_goodbye(ours)
     tls.say_goodbye(ours)
+
+
+def test_an_answer_is_sent_in_whatever_pieces_the_kernel_takes(
+    files: Files, held: ExitStack
+) -> None:
+    """OpenSSL wants the very bytes again that it has begun to write."""
+    ours, theirs = connected(held, served(files), trusting(files))
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    shaken(ours, theirs)
+    head, block = b"head" * 50, bytes(range(256)) * 1000
+    outbox, found = Outbox(ours), b""
+    outbox.push(head, block)
+    while len(found) < len(head) + len(block):
+        with suppress(ssl.SSLWantReadError):
+            found += theirs.recv(1000)
+        outbox.flush()
+    assert found == head + block
+    assert outbox.is_empty

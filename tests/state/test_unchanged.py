@@ -131,7 +131,7 @@ def test_no_more_is_kept_than_the_bound(
 
 def test_threads_that_have_ended_leave_their_connections_to_others(state: SqliteState) -> None:
     for number in range(20):
-        thread = threading.Thread(target=state.read().properties, args=((f"t{number}",),))
+        thread = threading.Thread(target=put, args=(state, str(number)))
         thread.start()
         thread.join()
     assert state._connections.number <= 3

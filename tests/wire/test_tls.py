@@ -180,3 +180,35 @@ def test_the_end_is_told(served: Served, files: Files) -> None:
             while data := one.recv(1 << 16):
                 said += data
             assert said.endswith(b"small")
+
+
+def test_what_comes_in_one_record_with_the_end_of_a_body_is_answered(
+    served: Served, files: Files
+) -> None:
+    with talking(served.port, trusting(files)) as one:
+        one.send(talk.request("PUT /record", "Content-Length: 10"))
+        time.sleep(0.1)
+        one.send(b"0123456789" + talk.request("GET /small"))
+        assert one.reply().status in (201, 204)
+        assert one.reply().body == b"small"
+
+
+def test_who_has_connected_is_served_when_new_settings_come(tmp_path: Path, files: Files) -> None:
+    root, file = tmp_path / "root", tmp_path / "davserver.toml"
+    root.mkdir()
+    file.write_text(f'root = "{root}"\n')
+    pair = ("--cert", files.cert, "--key", files.key)
+    with Running("--config", file, *pair, state=tmp_path / "state.db") as server:
+        server.may_die = True
+        old = server.workers
+        with Talk(server.port) as early:
+            time.sleep(0.2)
+            file.write_text(f'root = "{root}"\nthreads = 5\n')
+            server.process.send_signal(signal.SIGHUP)
+            until = time.monotonic() + talk.SECONDS
+            while set(old) <= set(server.workers) and len(server.workers) < 4:
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            early.encrypt(trusting(files))
+            early.send(talk.request("OPTIONS /"))
+            assert early.reply().status == 200
