@@ -148,24 +148,27 @@ class WaitingConnections(ConnectionManager):
     def _accept(self, listener: Listener) -> None:
         """Take new connections. Where there can be no more, they wait until others have ended."""
         for _ in range(AT_ONCE):
-            if self.number >= self.most and not self._make_room():
-                self._have_to_wait(OSError(errno.EMFILE, f"{self.number} connections"))
+            is_full = self.number >= self.most
+            if is_full and self._ready:
+                # Those may end when they are served.
                 return
             try:
                 connected, address = listener.socket.accept()
             except _NOBODY:
                 return
             except OSError as error:
-                if self.server.is_draining:
-                    return
-                if not self._make_room():
+                if not (self.server.is_draining or self._make_room()):
                     self._have_to_wait(error)
                 return
             self._lacks = False
+            has_room = not is_full or self._make_room()
             connected.setblocking(False)
             conn = self.server.ConnectionClass(self.server, connected, listener, address)
             self._all.add(conn)
             self.put(conn)
+            if not has_room:
+                self._have_to_wait(OSError(errno.EMFILE, f"{self.number} connections"))
+                return
 
     def _make_room(self) -> bool:
         """End the connection that can be done without most easily, if one waits."""
