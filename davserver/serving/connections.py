@@ -136,6 +136,7 @@ class DavConnection(HTTPConnection):
             counts.malformed("408")
             with suppress(Broken):
                 requests.refuse(self, _late())
+                return self._leave()
         return False
 
     def close(self) -> None:
