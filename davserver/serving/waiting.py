@@ -134,7 +134,8 @@ class WaitingConnections(ConnectionManager):
         """End all connections that no worker has at the moment."""
         with self._mutex:
             waiting = [conn for conns in self._waiting.values() for conn in conns.values()]
-            self._waiting.clear()
+            for conns in self._waiting.values():
+                conns.clear()
         for conn in [*self._ready, *waiting]:
             conn.close()
 

@@ -202,13 +202,11 @@ class _Worker(threading.Thread):
             conn.cut()
 
     def _serve(self, conn: Any) -> None:
-        stays = False
         try:
-            stays = conn.communicate()
-        except Exception:
-            log.exception("cannot serve a connection")
-        finally:
-            if stays:
+            if conn.communicate():
                 self._workers.server.put_conn(conn)
-            else:
-                conn.close()
+                return
+        except Exception:
+            # This thread would die of it.
+            log.exception("cannot serve a connection")
+        conn.close()
