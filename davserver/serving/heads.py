@@ -54,9 +54,15 @@ class Head:
 
 def parse(octets: bytes) -> Head:
     """Read a head, which is given without the empty line behind it. Raises Refused."""
-    # Clients send the same ones again and again; of those with a password none is kept.
-    is_kept = len(octets) <= _SMALL and b"authorization:" not in octets.lower()
-    return _known_head(octets) if is_kept else _parse(octets)
+    # Clients send the same ones again and again.
+    found = _known_heads.get(octets)
+    if found is None:
+        found = _parse(octets)
+        if len(octets) <= _SMALL and _SECRETS.isdisjoint(found.fields):
+            if len(_known_heads) >= _MOST_HEADS:
+                _known_heads.clear()
+            _known_heads[octets] = found
+    return found
 
 
 def _parse(octets: bytes) -> Head:
@@ -80,7 +86,10 @@ def _parse(octets: bytes) -> Head:
 
 _SMALL = 1 << 10
 """Bytes of a head that is worth keeping."""
-_known_head = lru_cache(512)(_parse)
+_MOST_HEADS = 512
+_SECRETS = frozenset({"HTTP_AUTHORIZATION", "HTTP_PROXY_AUTHORIZATION", "HTTP_COOKIE"})
+"""What is not kept any longer than its request."""
+_known_heads: dict[bytes, Head] = {}
 
 
 def is_telling(octets: bytes) -> bool:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from davserver.serving import heads
 from davserver.serving.heads import Head, Refused, parse
 
 HOST = b"\r\nHost: a"
@@ -197,3 +198,15 @@ def read(octets: bytes) -> Head | Refused:
         return parse(octets)
     except Refused as refused:
         return refused
+
+
+def test_heads_are_kept_for_the_next_time_but_no_secrets() -> None:
+    plain = b"GET /kept HTTP/1.1\r\nHost: a"
+    assert parse(plain) is parse(plain)
+    for secret in (b"authorization: Basic YTpi", b"COOKIE: a=b", b"Proxy-Authorization: x"):
+        told = plain + b"\r\n" + secret
+        assert parse(told) == parse(told)
+        assert parse(told) is not parse(told)
+    for number in range(2000):
+        parse(plain + b"\r\nX-Number: %d" % number)
+    assert len(heads._known_heads) <= 512
