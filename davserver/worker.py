@@ -70,6 +70,7 @@ class Work:
         )
         server.is_one_of_many = True
         server.beat = seat.beat
+        server.hold, server.is_ahead = seat.hold, seat.is_ahead
         for share in shares.all.values():
             share.tree.step_aside = server.step_aside
         shares.wake = partial(ring, seat.bell)

@@ -13,7 +13,8 @@ class Board:
     """
 
     def __init__(self, slots: int) -> None:
-        self._words = memoryview(mmap.mmap(-1, _WORD * (slots + 1))).cast("Q")
+        self._words = memoryview(mmap.mmap(-1, _WORD * (2 * slots + 1))).cast("Q")
+        self._slots = slots
 
     @property
     def is_draining(self) -> bool:
@@ -32,6 +33,15 @@ class Board:
     def beat(self, slot: int) -> None:
         """Show that the worker of a slot still turns."""
         self._words[1 + slot] += 1
+
+    def hold(self, slot: int, number: int) -> None:
+        """Show how many clients the worker of a slot has."""
+        self._words[1 + self._slots + slot] = number
+
+    def is_ahead(self, slot: int) -> bool:
+        """Whether the worker of a slot has more clients than another one, by two or more."""
+        held = self._words[1 + self._slots :].tolist()
+        return held[slot] > min(held) + 1
 
     def beats(self, slot: int) -> int:
         """How often it has."""

@@ -21,6 +21,14 @@ class Seat:
         """To be called again and again by what must not stand still: see `crew.STUCK_SECONDS`."""
         self._board.beat(self.number)
 
+    def hold(self, number: int) -> None:
+        """Show how many clients this worker has."""
+        self._board.hold(self.number, number)
+
+    def is_ahead(self) -> bool:
+        """Whether others have fewer, and are better left the next ones."""
+        return self._board.is_ahead(self.number)
+
     @property
     def is_draining(self) -> bool:
         """Whether new clients are better sent elsewhere: all workers beside this one end, too."""

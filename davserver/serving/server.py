@@ -73,6 +73,10 @@ class DavServer(Server):
         """Whether other processes serve the same."""
         self.beat: Callable[[], object] = lambda: None
         """Called again and again while the server watches over its connections."""
+        self.hold: Callable[[int], object] = lambda number: None
+        """Told how many connections there are, whenever that changes."""
+        self.is_ahead: Callable[[], bool] = lambda: False
+        """Whether other processes have fewer connections."""
 
     @property
     def is_ending(self) -> bool:

@@ -21,6 +21,8 @@ TELLING_SECONDS = 60.0
 """How often it is told that they have to wait."""
 NEW_SECONDS = 1.0
 """How long a new connection may take to begin its first request when the server ends."""
+ASIDE_SECONDS = 0.001
+"""How long a new connection is left to another process that has fewer of them."""
 AT_ONCE = 16
 """How many connections are accepted in a row: those that wait already are served in between."""
 
@@ -54,6 +56,8 @@ class WaitingConnections(ConnectionManager):
         self._mutex = threading.Lock()
         self._ready: deque[Any] = deque()
         self._lacks = False
+        self._is_aside = self._has_waited = False
+        """Whether the next connection is left to others, and whether it was for a moment."""
         self._told_at = -math.inf
         self._listeners = {one.socket.fileno(): one for one in server.listeners}
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
@@ -88,7 +92,7 @@ class WaitingConnections(ConnectionManager):
         while not self._stopping.is_set():
             if self._ready:
                 return self._ready.popleft()
-            found = [descriptor for descriptor, _ in self._epoll.poll()]
+            found = [descriptor for descriptor, _ in self._happened()]
             for descriptor in found:
                 conn = self._taken(descriptor)
                 if conn is not None:
@@ -102,6 +106,7 @@ class WaitingConnections(ConnectionManager):
     def forget(self, conn: Any) -> None:
         """A connection has ended."""
         self._all.discard(conn)
+        self.server.hold(self.number)
 
     def retire(self) -> None:
         """Accept no more connections."""
@@ -153,6 +158,8 @@ class WaitingConnections(ConnectionManager):
             if is_full and self._ready:
                 # Those may end when they are served.
                 return
+            if self._steps_aside():
+                return
             try:
                 connected, address = listener.socket.accept()
             except _NOBODY:
@@ -166,10 +173,29 @@ class WaitingConnections(ConnectionManager):
             connected.setblocking(False)
             conn = self.server.ConnectionClass(self.server, connected, listener, address)
             self._all.add(conn)
+            self.server.hold(self.number)
             self.put(conn)
             if not has_room:
                 self._have_to_wait(OSError(errno.EMFILE, f"{self.number} connections"))
                 return
+
+    def _steps_aside(self) -> bool:
+        """Whether the next connection is left to a process that has fewer, for a moment."""
+        if self._has_waited or not self.server.is_ahead():
+            self._has_waited = False
+            return False
+        self._is_aside = True
+        self._listen(0)
+        return True
+
+    def _happened(self) -> list[tuple[int, int]]:
+        """Wait for events."""
+        if not self._is_aside:
+            return self._epoll.poll()
+        found = self._epoll.poll(ASIDE_SECONDS)
+        self._is_aside, self._has_waited = False, True
+        self._listen(select.EPOLLIN)
+        return found
 
     def _make_room(self) -> bool:
         """End the connection that can be done without most easily, if one waits."""

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.wire import talk
 IMPATIENT = "from davserver.processes import crew; crew.STUCK_SECONDS = 1.5"
 FAILING = """
 import os
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from davserver import worker
 begin = worker.Work._serve
@@ -209,3 +211,35 @@ def test_nothing_is_left_running(tmp_path: Path, root: Path) -> None:
         assert sorted(one.pid for one in tree)[1:] == running.workers
         pids = [one.pid for one in tree]
     assert not any(_lives(pid) for pid in pids)
+
+
+def sockets(pid: int) -> int:
+    """How many sockets one process has open."""
+    found = 0
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            found += os.readlink(each).startswith("socket:")
+    return found
+
+
+def test_connections_that_come_together_are_shared(tmp_path: Path, root: Path) -> None:
+    with Running(root, state=tmp_path / "state.db") as running, ExitStack() as held:
+        before = [sockets(pid) for pid in running.workers]
+        crowd = [held.enter_context(talk.Talk(running.port)) for _ in range(20)]
+        for one in crowd:
+            assert ask(one, "OPTIONS /").status == 200
+        taken = [sockets(pid) - least for pid, least in zip(running.workers, before, strict=True)]
+        assert sum(taken) == 20
+        assert max(taken) - min(taken) <= 4
+
+
+def test_a_worker_that_stands_still_is_not_waited_for(tmp_path: Path, root: Path) -> None:
+    """However few connections it has."""
+    with Running(root, state=tmp_path / "state.db") as running, ExitStack() as held:
+        os.kill(running.workers[0], signal.SIGSTOP)
+        try:
+            for _ in range(10):
+                one = held.enter_context(talk.Talk(running.port))
+                assert ask(one, "OPTIONS /").status == 200
+        finally:
+            os.kill(running.workers[0], signal.SIGCONT)
