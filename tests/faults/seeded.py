@@ -234,8 +234,8 @@ ANSWERS = (
         "short-body",
         "A body that ends before its announced length is stored.",
         "wsgi.py",
-        "                raise faults.short_body()\n",
-        "                return\n",
+        "        if rest:\n            raise faults.short_body()\n",
+        "        if rest:\n            return\n",
         "tests/wire/test_bodies.py::test_a_body_that_ends_early_changes_nothing[100-over a file]",
     ),
     Mutant(
