@@ -6,8 +6,8 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from davserver.worker import Work, keep, recover
 MOST_PROCESSES = 512
 """For so many there is room to count: old and new ones may be there at a time."""
 
+_EARLY = frozenset({signal.SIGHUP, signal.SIGUSR1})
+
 log = logging.getLogger("davserver.storage")
 
 
@@ -34,12 +36,11 @@ def run(settings: Settings, again: Callable[[], Settings]) -> int:
     failed. Raises ConfigError.
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # Until the master is there to take them: they would end this process.
-    early = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGUSR1})
     notifier = Notifier.of(os.environ, os.getpid())
     _log_as(settings)
     _raise_limit()
     with ExitStack() as held:
+        held.enter_context(_blocked())
         service = _Service(settings, again)
         held.callback(service.close)
         # A database must not be carried over a fork: it is closed again.
@@ -50,11 +51,22 @@ def run(settings: Settings, again: Callable[[], Settings]) -> int:
         counts.prepare(MOST_PROCESSES)
         keep()
         master = Master(service.job(), service, notifier)
-        signal.pthread_sigmask(signal.SIG_SETMASK, early)
+        # Whoever has started this process may have blocked them, too.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _EARLY)
         try:
             return master.run()
         except Refused as refused:
             raise ConfigError(str(refused)) from refused
+
+
+@contextmanager
+def _blocked() -> Iterator[None]:
+    """Keep the signals that would end this process until there is a master to take them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _EARLY)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Service:
