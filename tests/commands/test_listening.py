@@ -177,8 +177,8 @@ def test_sockets_that_are_handed_over(tmp_path: Path, root: Path, path: Path, ab
         local.bind(str(path))
         local.listen()
         assert not four.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-        given = {"sockets": (four, local), "names": "web:local"}
-        with Handed(root, **given, state=tmp_path / "state.db") as server:  # type: ignore[arg-type]
+        sockets, names = (four, local), "web:local"
+        with Handed(root, sockets=sockets, names=names, state=tmp_path / "state.db") as server:
             assert server.port == four.getsockname()[1]
             with Talk(server.port) as client:
                 for _ in range(20):
@@ -209,6 +209,7 @@ WRONG = {
         lambda: socket.socket(type=socket.SOCK_DGRAM),
         "descriptor 3 (web) must be a stream socket (ListenStream=)",
     ),
+    # Whoever calls it closes what it gives.
     "no socket": (lambda: open(os.devnull), "descriptor 3 (web) is no socket"),  # noqa: SIM115
 }
 
