@@ -30,6 +30,12 @@ FINISHED = "davserver.finished"
 is in it in the end. So an answer need not be wrapped to learn of its end, which would hide from
 the server what kind of body it is.
 """
+IS_REPEATED = "davserver.is_repeated"
+"""The key of an environ that is true where the very same was asked before."""
+REPEAT = "davserver.repeat"
+"""The key of an environ under which an application leaves the `messages.Repeat` of its answer. Then
+each `Finished` is called once for each time that the answer is given.
+"""
 IS_STATUS = "davserver.is_status"
 """The key of an environ that is true on connections of an address for the status alone."""
 
@@ -65,6 +71,7 @@ def request(
         _Body(environ),
         principal,
         prefix,
+        environ.get(IS_REPEATED, False),
     )
 
 
@@ -78,13 +85,17 @@ def respond(answer: Answer, environ: Environ, start_response: StartResponse) -> 
     headers = list(answer.headers)
     if answer.codable and length != 0 and environ.get(GZIP):
         wish = codings.gzip(environ.get("HTTP_ACCEPT_ENCODING"))
-        body, length = _coded(wish, body, length, headers)
+        coded, length = _coded(wish, body, length, headers)
+        if coded is not body:
+            body, answer = coded, answer._replace(repeat=None)
     if length is not None and status not in _NO_BODY:
         headers.append(("Content-Length", str(length)))
     start_response(f"{status.value} {status.phrase}", headers)
     if environ["REQUEST_METHOD"] == "HEAD" or status in _NO_BODY:
         _close(body)
         return []
+    if answer.repeat is not None:
+        environ[REPEAT] = answer.repeat
     if isinstance(body, FileContent):
         body.gives_stretches = bool(environ.get(SENDS_FILES))
     return [body] if isinstance(body, bytes) else body

@@ -22,11 +22,19 @@ from davserver.protocol import (
     ranges,
     resources,
 )
-from davserver.protocol.messages import Answer, CutShort, FileContent, Request, Stretch
+from davserver.protocol.messages import (
+    Answer,
+    CutShort,
+    FileContent,
+    Repeat,
+    Request,
+    Stretch,
+)
 from davserver.protocol.ranges import Range
 from davserver.protocol.resources import Stat
 from davserver.share import Place
 from davserver.shares import Shares
+from davserver.state import State
 from davserver.tree import Opened
 
 WHOLE = 1 << 17
@@ -53,6 +61,7 @@ def run(request: Request, shares: Shares) -> Answer:
 
 
 def _found(request: Request, shares: Shares) -> Answer:
+    revision = shares.state.revision() if request.is_repeated else b""
     guard = conditions.read(request.headers, request.path, shares.prefix, request.principal)
     if shares.is_above(request.path):
         shares.view().require(guard, shares.facts_above(), lambda _: faults.not_modified(()))
@@ -74,6 +83,9 @@ def _found(request: Request, shares: Shares) -> Answer:
         if request.method == "GET" and _range_holds(request, facts):
             wanted = ranges.parse(request.headers.get("range"), facts.st_size)
         answer, pieces = _answer(opened, facts.st_size, described, wanted)
+        is_small = not wanted and facts.st_size <= WHOLE
+        if revision and is_small and not conditions.are_in(request.headers):
+            answer = answer._replace(repeat=_repeat(shares.state, place, facts, revision))
         if request.method == "GET":
             pieces.begin()
     except BaseException:
@@ -83,6 +95,30 @@ def _found(request: Request, shares: Shares) -> Answer:
         pieces.close()
         return answer._replace(body=b"")
     return answer
+
+
+def _repeat(state: State, place: Place, facts: Stat, revision: bytes) -> Repeat:
+    """Gives the whole content again, as long as neither the facts of the file nor the store have
+    changed.
+    """
+    tree, local, size = place.share.tree, place.local, facts.st_size
+    then = resources.seen(facts)
+
+    def repeat() -> bytes | None:
+        if state.revision() != revision:
+            return None
+        opened = tree.open(local)
+        if opened is None:
+            return None
+        try:
+            if resources.seen(opened.facts) != then:
+                return None
+            block = opened.read(0, size)
+            return None if len(block) < size or opened.is_changed() else block
+        finally:
+            opened.close()
+
+    return repeat
 
 
 def _describe(place: Place, facts: Stat, stored: properties.Stored) -> tuple[tuple[str, str], ...]:

@@ -17,16 +17,21 @@ from davserver.protocol import (
 from davserver.protocol.forms import Form, Setting
 from davserver.protocol.headers import Depth
 from davserver.protocol.locks import Lock
-from davserver.protocol.messages import Answer, Request
+from davserver.protocol.messages import Answer, Repeat, Request
 from davserver.protocol.paths import Path
 from davserver.protocol.properties import SUPPORTEDLOCK, Stored
 from davserver.protocol.resources import Stat
 from davserver.share import Place, View
 from davserver.shares import Shares
+from davserver.state import State
+
+KEPT = 1 << 13
+"""Bytes of an answer that is kept to be given again."""
 
 
 def run(request: Request, shares: Shares) -> Answer:
     assert request.target is not None
+    revision = shares.state.revision() if request.is_repeated else b""
     depth = headers.depth(request.headers, Depth.INFINITY, frozenset(Depth))
     guard = conditions.read(request.headers, request.path, shares.prefix, request.principal)
     asked = documents.propfind(request.body.all(documents.LARGEST_BODY))
@@ -45,7 +50,33 @@ def run(request: Request, shares: Shares) -> Answer:
     if resources.is_collection(facts):
         _check_depth(depth, shares)
 
-    return messages.report(listing.of(place, facts, depth))
+    responses = listing.of(place, facts, depth)
+    if depth is not Depth.ZERO and resources.is_collection(facts):
+        return messages.report(responses)
+    answer = messages.whole_report(responses)
+    if not revision or conditions.are_in(request.headers) or listing.tells_more(place):
+        return answer
+    return answer._replace(repeat=_repeat(shares.state, place, facts, revision, answer))
+
+
+def _repeat(
+    state: State, place: Place, facts: Stat, revision: bytes, answer: Answer
+) -> Repeat | None:
+    """Gives the body again, as long as neither the facts of the resource nor the store have
+    changed; None where it is too long to be kept.
+    """
+    body = answer.body
+    if not isinstance(body, bytes) or len(body) > KEPT:
+        return None
+    tree, local, then = place.share.tree, place.local, resources.seen(facts)
+
+    def repeat() -> bytes | None:
+        if state.revision() != revision:
+            return None
+        now = tree.look(local)
+        return None if now is None or resources.seen(now) != then else body
+
+    return repeat
 
 
 def _check_depth(depth: Depth, shares: Shares) -> None:
@@ -60,6 +91,14 @@ class _Listing:
         self._shares = shares
         self._form = form
         self._view: View = shares.view()
+
+    def tells_more(self, place: Place) -> bool:
+        """Whether it tells of one resource what is another thing each time, though nothing changes:
+        how long locks last, what room there is.
+        """
+        if self._form.wants_quota:
+            return True
+        return self._form.wants_locks and self._view.has_locks(place)
 
     def of_shares(self, depth: Depth) -> Iterator[str]:
         """The collection above the shares, and the shares."""

@@ -36,15 +36,19 @@ class Record(BaseMiddleware):
             status = line[:3]
             return start_response(line, headers, *rest)
 
+        known: tuple[str, int, Entry | None] | None = None
+
         def finished(sent: int, seconds: float | None) -> None:
-            nonlocal environ
-            known, environ = environ, {}
+            nonlocal environ, known
             try:
+                if known is None:
+                    # The environ, with all that was sent, is not kept any longer.
+                    known, environ = _known(environ, status, has_entry=bool(access_log)), {}
+                method, received, entry = known
                 if does_count:
-                    received = getattr(known["wsgi.input"], "received", 0)
-                    counts.request(known["REQUEST_METHOD"], status, seconds, received, sent)
-                if access_log is not None:
-                    access_log.write(_entry(known, status, sent, seconds), time.time())
+                    counts.request(method, status, seconds, received, sent)
+                if access_log is not None and entry is not None:
+                    access_log.write(entry._replace(sent=sent, seconds=seconds), time.time())
             except Exception:
                 log.exception("a request cannot be recorded")
 
@@ -55,7 +59,15 @@ class Record(BaseMiddleware):
         return self.next_app(environ, begin)
 
 
-def _entry(environ: Environ, status: str, sent: int, seconds: float | None) -> Entry:
+def _known(environ: Environ, status: str, *, has_entry: bool) -> tuple[str, int, Entry | None]:
+    """What an environ tells of a request: the method, the bytes of its body, and its entry."""
+    received = getattr(environ["wsgi.input"], "received", 0)
+    entry = _entry(environ, status) if has_entry else None
+    return environ["REQUEST_METHOD"], received, entry
+
+
+def _entry(environ: Environ, status: str) -> Entry:
+    """The entry of a request, which does not tell yet what was sent and how long that took."""
     user = environ.get("davserver.principal") or ""
     if not user.isascii():
         user = user.encode("utf-8", "surrogateescape").decode("latin-1")
@@ -67,8 +79,8 @@ def _entry(environ: Environ, status: str, sent: int, seconds: float | None) -> E
         get("REQUEST_URI") or get("PATH_INFO") or "",
         get("SERVER_PROTOCOL") or "",
         status,
-        sent,
-        seconds,
+        0,
+        None,
         get("HTTP_REFERER") or "",
         get("HTTP_USER_AGENT") or "",
     )

@@ -82,7 +82,7 @@ def read(values: Mapping[str, str], path: Path, prefix: Path, principal: str) ->
     Raises Fault 400 for an If header that breaks the grammar of RFC 4918 section 10.4.2. Entity
     tags that break theirs match nothing: Joplin sends `If-None-Match: JoplinIgnore-123`.
     """
-    if not any(name in values for name in _FIELDS):
+    if not are_in(values):
         return _unconditional(principal)
     lists = _read_if(values.get("if"), path, prefix)
     return Guard(
@@ -101,6 +101,11 @@ def read(values: Mapping[str, str], path: Path, prefix: Path, principal: str) ->
         ),
         principal=principal,
     )
+
+
+def are_in(values: Mapping[str, str]) -> bool:
+    """Whether the header fields of a request hold conditions that `read` reads."""
+    return any(name in values for name in _FIELDS)
 
 
 @lru_cache

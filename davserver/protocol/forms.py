@@ -11,7 +11,7 @@ from http import HTTPStatus
 from operator import itemgetter
 from typing import Protocol
 
-from davserver.protocol import dates, multistatus, paths
+from davserver.protocol import dates, multistatus, paths, resources
 from davserver.protocol.documents import Propfind
 from davserver.protocol.locks import Lock
 from davserver.protocol.mediatypes import DEFAULT, ENDINGS
@@ -120,14 +120,7 @@ class Form:
         write = self._writer(setting, entered)
         pieces: list[str] = []
         for name, facts in members:
-            seen = (
-                facts.st_ino,
-                facts.st_mtime_ns,
-                facts.st_ctime_ns,
-                facts.st_size,
-                facts.st_dev,
-                facts.st_mode,
-            )
+            seen = resources.seen(facts)
             own = stored.get(name)
             if own is not None and own.kind not in (0, seen[5] & _KIND):
                 own = None

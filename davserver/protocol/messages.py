@@ -1,6 +1,6 @@
 """The two ends of a verb: the `Request` that it gets and the `Answer` that it gives."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import NamedTuple, Protocol
@@ -36,7 +36,8 @@ class Request:
     """A request whose target is parsed.
 
     ``target`` is below the ``prefix`` that this server's shares hang under; it is None for `*`.
-    ``principal`` is who asks, empty for anonymous.
+    ``principal`` is who asks, empty for anonymous. If it ``is_repeated``, the very same was asked
+    before, and its `Answer.repeat` is worth making.
     """
 
     method: str
@@ -45,16 +46,24 @@ class Request:
     body: Body
     principal: str = ""
     prefix: Path = ()
+    is_repeated: bool = False
 
     @property
     def path(self) -> Path:
         return self.target.path if self.target else ()
 
 
+Repeat = Callable[[], bytes | None]
+"""Gives the body of the same answer for another time it is asked for, as it would be made now; None
+where the answer may be another one by now. Raises OSError.
+"""
+
+
 class Answer(NamedTuple):
     """A response. ``body`` is whole, or blocks that are sent as they come; ``length`` is the
     number of bytes that blocks will have, where it is known. ``codable`` says that the body is text
-    which was made for this answer, so that it may be sent gzip-coded.
+    which was made for this answer, so that it may be sent gzip-coded. With ``repeat`` the very same
+    request may be answered without making all of it anew.
     """
 
     status: HTTPStatus
@@ -62,6 +71,7 @@ class Answer(NamedTuple):
     body: bytes | Iterable[bytes] = b""
     length: int | None = None
     codable: bool = False
+    repeat: Repeat | None = None
 
 
 class Stretch(NamedTuple):
@@ -112,9 +122,14 @@ def refusal(fault: Fault) -> Answer:
 
 def report(responses: Iterable[str]) -> Answer:
     """A 207 around rendered responses."""
-    return Answer(
-        HTTPStatus.MULTI_STATUS,
-        (("Content-Type", multistatus.CONTENT_TYPE),),
-        multistatus.stream(responses),
-        codable=True,
-    )
+    return _report(multistatus.stream(responses))
+
+
+def whole_report(responses: Iterable[str]) -> Answer:
+    """As `report`, of a few responses, made at once."""
+    return _report(b"".join(multistatus.stream(responses)))
+
+
+def _report(body: bytes | Iterable[bytes]) -> Answer:
+    kind = ("Content-Type", multistatus.CONTENT_TYPE)
+    return Answer(HTTPStatus.MULTI_STATUS, (kind,), body, codable=True)

@@ -6,6 +6,7 @@ Python object more for each member is what a listing of many thousands can feel.
 
 import stat
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Protocol
 
 NANO = 1_000_000_000
@@ -100,6 +101,10 @@ def is_unchanged(then: Stat, now: Stat | None) -> bool:
         and is_same(then, now)
         and (then.st_size, then.st_mtime_ns) == (now.st_size, now.st_mtime_ns)
     )
+
+
+seen = attrgetter("st_ino", "st_mtime_ns", "st_ctime_ns", "st_size", "st_dev", "st_mode")
+"""All of the facts that anything is told from."""
 
 
 def etag(facts: Stat) -> str | None:

@@ -17,6 +17,7 @@ from davserver.serving.heads import Refused, parse
 from davserver.serving.listeners import peer
 from davserver.serving.pace import Pace
 from davserver.serving.proxied import Introduction, NotProxied
+from davserver.serving.repeats import Repeated, Repeats
 from davserver.serving.requests import DavRequest
 from davserver.serving.streams import Broken, Inbox, Outbox, unread
 from davserver.serving.workers import LONG_SECONDS
@@ -74,12 +75,24 @@ class DavConnection(HTTPConnection):
         self._speaks_tls = server.tls is not None and not (
             connected.family == socket.AF_UNIX or listener.is_status
         )
-        self._answering: DavRequest | None = None
+        self._answering: DavRequest | Repeated | None = None
         self._is_leaving = False
         self._began = 0.0
         self._ends = 0.0
         self._unread = 0
         self._environ: dict[str, Any] = {}
+        self._stance: tuple[object, ...] = ()
+
+    @property
+    def stance(self) -> tuple[object, ...]:
+        """All of its environ that tells who asks where."""
+        if not self._stance:
+            self._stance = (
+                self.remote_addr,
+                id(self.listener),
+                isinstance(self.socket, ssl.SSLSocket),
+            )
+        return self._stance
 
     @property
     def environ(self) -> dict[str, Any]:
@@ -228,7 +241,7 @@ class DavConnection(HTTPConnection):
                 octets = None if self.skips else self.rfile.head()
                 if octets is None:
                     return self._wait(is_open)
-                self._answering = DavRequest(self.server, self, parse(octets))
+                self._answering = self._answer(octets)
                 self.requests_seen += 1
                 self._began = 0.0
                 is_sent = self._answering.respond()
@@ -245,6 +258,18 @@ class DavConnection(HTTPConnection):
             self.skips = self.rfile.skip(self.skips)
             if self.rfile.has_data() and time.monotonic() - began > LONG_SECONDS:
                 return self._come_back()
+
+    def _answer(self, octets: bytes) -> DavRequest | Repeated:
+        """What answers a request with this head. Raises Refused."""
+        repeats: Repeats = self.server.repeats
+        key = repeats.key(self, octets)
+        # An answer that ends the connection says so in its head.
+        repeated = None if self.server.is_ending else repeats.find(self, key)
+        if repeated is not None:
+            return repeated
+        return DavRequest(
+            self.server, self, parse(octets), key if repeats.is_asked_again(key) else None
+        )
 
     def _wait_to_write(self) -> bool:
         self.events, self.waits = WRITES, Waits.READER

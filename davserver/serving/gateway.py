@@ -8,8 +8,8 @@ from urllib.parse import unquote_to_bytes
 
 from cheroot.wsgi import Gateway_10
 
-from davserver.protocol.messages import Stretch
-from davserver.wsgi import FINISHED, IS_STATUS, SENDS_FILES, Finished
+from davserver.protocol.messages import Repeat, Stretch
+from davserver.wsgi import FINISHED, IS_REPEATED, IS_STATUS, REPEAT, SENDS_FILES, Finished
 
 _PATIENCE = 60.0
 """Seconds that an application waits for a reader that it writes to by itself."""
@@ -26,7 +26,9 @@ class DavGateway(Gateway_10):
         self._left: int | None = None
         self._answer: Iterable[bytes | Stretch] = ()
         self._blocks: Iterator[bytes | Stretch] | None = None
-        self._finished: list[Finished] = []
+        self.finished: list[Finished] = []
+        self.repeat: Repeat | None = None
+        """What the application has left there."""
         self._given = 0
         """Bytes of the body that the application has given."""
         self._began = time.monotonic()
@@ -38,8 +40,9 @@ class DavGateway(Gateway_10):
         of it.
         """
         environ = self.get_environ()
-        environ[FINISHED] = self._finished
+        environ[FINISHED] = self.finished
         self._answer = self.req.server.wsgi_app(environ, self.start_response)
+        self.repeat = environ.get(REPEAT)
         self._blocks = iter(self._answer)
         return self.go_on()
 
@@ -69,7 +72,7 @@ class DavGateway(Gateway_10):
             # Exact but for chunks that were broken off: their frames are counted with them.
             sent = min(max(written - self.req.head_size, 0), self._given)
             seconds = time.monotonic() - self._began
-            for tell in self._finished:
+            for tell in self.finished:
                 tell(sent, seconds)
 
     def get_environ(self) -> dict[str, Any]:  # type: ignore[override] # its stub says None
@@ -89,6 +92,7 @@ class DavGateway(Gateway_10):
             "PATH_INFO": path,
             "QUERY_STRING": query,
             "SERVER_PROTOCOL": head.version,
+            IS_REPEATED: request.is_repeated,
             "wsgi.input": request.rfile,
             "wsgi.input_terminated": head.length is None,
         }

@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable
-from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +13,8 @@ from davserver import counts
 from davserver.protocol.messages import CutShort, Stretch
 from davserver.serving.bodies import ChunkedBody, Invite, SizedBody
 from davserver.serving.heads import Head, Refused
+from davserver.serving.repeats import LONGEST, Kept, Key, date_line
+from davserver.serving.streams import Inbox
 
 log = logging.getLogger("davserver.serving")
 
@@ -22,13 +23,20 @@ DRAIN = 1 << 16
 
 
 class DavRequest(HTTPRequest):
-    """A request whose head is sound. cheroot's class is the interface that its gateways know."""
+    """A request whose head is sound. cheroot's class is the interface that its gateways know.
+
+    With a ``key`` it was asked before, and its answer is kept if it may be given again.
+    """
 
     # Instead of cheroot's, which prepares for a parser of its own.
-    def __init__(self, server: Any, conn: Any, head: Head) -> None:
+    def __init__(self, server: Any, conn: Any, head: Head, key: Key | None = None) -> None:
         self.server = server
         self.conn = conn
         self.head = head
+        self._key = key
+        self._asked = None if key is None else _whole(conn.rfile, head)
+        self._kept_head = b""
+        """That of the answer up to its date."""
         self.sent_headers = False
         self.head_size = 0
         """Bytes of the head of the answer."""
@@ -78,9 +86,23 @@ class DavRequest(HTTPRequest):
         except BaseException:
             self.abort()
             raise
+        if self._asked is not None:
+            self._keep()
         self.abort()
         self._leave_body()
         return True
+
+    def _keep(self) -> None:
+        """Keep the answer, if it may be given again."""
+        repeat, asked, head = self._gateway.repeat, self._asked, self._kept_head
+        if repeat is not None and asked is not None and head and not self.close_connection:
+            kept = Kept(asked, head, repeat, self._gateway.finished)
+            self.server.repeats.keep(self._key, kept)
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether it was asked before, so that its answer is worth keeping."""
+        return self._asked is not None
 
     def _leave_body(self) -> None:
         """What the application has left of the body is skipped, if that is little: nobody waits for
@@ -166,15 +188,19 @@ class DavRequest(HTTPRequest):
             lines.append("Connection: keep-alive")
         if "server" not in fields:
             lines.append(f"Server: {self.server.software}")
-        if "date" not in fields:
-            lines.append(f"Date: {_date(int(time.time()))}")
-        lines += ("", "")
-        head = "\r\n".join(lines)
+        lines.append("")
+        text = "\r\n".join(lines)
         ends = len(lines) - 1
-        if head.count("\r") != ends or head.count("\n") != ends or "\0" in head:
+        if text.count("\r") != ends or text.count("\n") != ends or "\0" in text:
             raise ValueError("a line end in a header field")
+        head = text.encode("latin-1")
+        if "date" in fields:
+            head += b"\r\n"
+        else:
+            self._kept_head = head
+            head += date_line(int(time.time()))
         self.head_size = len(head)
-        return head.encode("latin-1")
+        return head
 
 
 def refuse(conn: Any, refused: Refused) -> None:
@@ -189,17 +215,19 @@ def refusal(refused: Refused, software: str) -> bytes:
     head = (
         f"HTTP/1.1 {refused.status}\r\nContent-Type: text/plain; charset=utf-8\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\nServer: {software}\r\n"
-        f"Date: {_date(int(time.time()))}\r\n\r\n"
     )
-    return head.encode("latin-1") + body
+    return head.encode("latin-1") + date_line(int(time.time())) + body
+
+
+def _whole(inbox: Inbox, head: Head) -> bytes | None:
+    """The body of a request, if it is short and has come already; it stays where it is."""
+    length = head.length
+    if not length or length > LONGEST or head.waits:
+        return None if length != 0 else b""
+    body = inbox.peek(length)
+    return body if len(body) == length else None
 
 
 @lru_cache(256)
 def _lower(name: str) -> str:
     return name.lower()
-
-
-@lru_cache(maxsize=1)
-def _date(second: int) -> str:
-    """The value of a Date header, written once a second."""
-    return formatdate(second, usegmt=True)

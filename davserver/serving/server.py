@@ -13,6 +13,7 @@ from davserver.serving.connections import DavConnection
 from davserver.serving.gateway import DavGateway
 from davserver.serving.listeners import Listener
 from davserver.serving.pace import Floor
+from davserver.serving.repeats import Repeats
 from davserver.serving.tls import Tls
 from davserver.serving.waiting import WaitingConnections
 from davserver.serving.workers import Workers
@@ -65,6 +66,7 @@ class DavServer(Server):
         """Those whose connections begin with a PROXY header."""
         self.gateway = DavGateway
         self.requests = Workers(self, threads, places)
+        self.repeats = Repeats()
         self.server_name = "davserver"
         self.software = self.version
         self.shutdown_timeout = 5

@@ -90,6 +90,10 @@ class Inbox:
             heads.check(octets)
         return octets
 
+    def peek(self, size: int) -> bytes:
+        """What comes next, ``size`` bytes at most, as far as it has come; it stays."""
+        return self._held[:size]
+
     def read1(self, size: int) -> bytes:
         """What comes next, ``size`` bytes at most; none at the end. Raises Broken, and what
         ``wait`` raises.

@@ -92,6 +92,10 @@ class View:
         found = self.localize(place, kept)
         return tuple(lock for lock in found if self.holds(place, lock))
 
+    def has_locks(self, place: Place) -> bool:
+        """Whether any locks are kept at or above a place, whether they hold or not."""
+        return bool(self.reader.locks(place.key, self.now))
+
     def holds(self, place: Place, lock: Lock) -> bool:
         """Whether a lock of the share of a place is still one: it ends with what is locked, also
         where that has vanished behind the server's back.

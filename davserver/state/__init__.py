@@ -203,6 +203,9 @@ class State(Protocol):
     def read(self) -> Reader:
         """A reader for the running thread."""
 
+    def revision(self) -> bytes:
+        """What changes whenever anybody has changed the store; empty where that cannot be told."""
+
     def write(self, settle: Settle | None = None) -> AbstractContextManager[Writer]:
         """The one write transaction that runs at a time, across threads and processes.
 

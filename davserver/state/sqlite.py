@@ -89,6 +89,9 @@ class SqliteState:
     def read(self) -> Spared:
         return Spared(self._connection, self._translate, lambda: self._damage, self._unchanged)
 
+    def revision(self) -> bytes:
+        return b"" if self._damage else self._unchanged.mark()
+
     def write(self, settle: Settle | None = None) -> "_Transaction":
         if self._damage:
             raise faults.damaged_state(self._damage)
