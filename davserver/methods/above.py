@@ -37,7 +37,7 @@ def run(request: Request, shares: Shares) -> Answer:
 
 def _propfind(request: Request, shares: Shares) -> Answer:
     """RFC 4918 section 9.1. Who wants all below is told to ask there."""
-    depth = headers.depth(request.headers, Depth.INFINITY, frozenset(Depth))
+    depth = headers.depth(request.headers, Depth.INFINITY)
     form = Form(documents.propfind(request.body.all(documents.LARGEST_BODY)))
     if depth is Depth.INFINITY:
         raise faults.infinite_depth()

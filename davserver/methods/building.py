@@ -27,6 +27,11 @@ class Noted:
     def __init__(self, keys: Iterable[Path] = ()) -> None:
         self._facts: dict[Path, Stat | None] = dict.fromkeys(keys)
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anything is to be noted."""
+        return bool(self._facts)
+
     def note(self, key: Path, facts: Stat) -> None:
         if key in self._facts:
             self._facts[key] = facts
@@ -207,7 +212,8 @@ class _Building:
             self._failures.append(Failure(path, faults.of_system(error)))
 
     def _note(self, path: Path, facts: Stat) -> None:
-        self._noted.note((*self._source.key, *path[len(self._source.path) :]), facts)
+        if self._noted.is_wanted:
+            self._noted.note((*self._source.key, *path[len(self._source.path) :]), facts)
 
     def _local(self, path: Path) -> Path:
         return path[len(self._source.share.prefix) :]

@@ -29,7 +29,7 @@ BATCH = 64
 def run(request: Request, shares: Shares) -> Answer:
     assert request.target is not None
     target = request.target
-    depth = headers.depth(request.headers, Depth.INFINITY, frozenset(Depth))
+    depth = headers.depth(request.headers, Depth.INFINITY)
     guard = conditions.read(request.headers, target.path, shares.prefix, request.principal)
     place = shares.to_write(target.path)
 
@@ -42,7 +42,8 @@ def run(request: Request, shares: Shares) -> Answer:
         view.unlocked(guard, place, member=True)
         return facts
 
-    is_collection = resources.is_collection(settle(shares.view()))
+    seen = place.share.tree.find(place.local)
+    is_collection = seen is not None and resources.is_collection(seen)
 
     def settle_again(view: View) -> Stat:
         facts = settle(view)

@@ -55,14 +55,11 @@ def run(request: Request, shares: Shares) -> Answer:
         0.0,
     )
     asked = _Asked(place, request.target, guard, wanted)
-    settled = _settle(shares.view(), asked)
-    if settled.in_the_way:
-        return _blocked(shares, asked, settled.in_the_way)
 
-    done = False
+    creates = done = False
     while not done:
         with ExitStack() as held:
-            upload = held.enter_context(shares.upload(place)) if settled.creates else None
+            upload = held.enter_context(shares.upload(place)) if creates else None
             if upload is not None:
                 upload.finish(shares.tick())
             section = held.enter_context(shares.section(place))
@@ -73,8 +70,9 @@ def run(request: Request, shares: Shares) -> Answer:
                 section.create_locked(place, upload, wanted)
             elif not settled.creates:
                 section.grant(place, wanted)
-            # Else what was there has gone meanwhile: now with an empty file.
-            done = not settled.creates or upload is not None
+            # Else there is nothing: now with an empty file.
+            creates = settled.creates
+            done = not creates or upload is not None
 
     counts.lock("granted")
     status = HTTPStatus.CREATED if settled.creates else HTTPStatus.OK

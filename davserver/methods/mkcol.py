@@ -19,14 +19,15 @@ def run(request: Request, shares: Shares) -> Answer:
 
     def settle(view: View) -> None:
         subject = view.subject(place, target)
-        plan.mkcol(subject, allow.at(request, shares))
+        plan.mkcol(subject, allow.at(request, shares) if subject.facts is not None else "")
         if has_body:
             raise faults.unsupported_body("MKCOL takes no body.")
         view.require(guard, subject.mapped)
         view.unlocked(guard, place, member=True)
 
-    settle(shares.view())
-
+    if place.share.tree.find(place.local) is not None:
+        # Without waiting for anybody: rclone asks for the collection of each file that it brings.
+        settle(shares.view())
     with shares.section(place) as section:
         settle(section)
         section.make_collection(place)

@@ -3,6 +3,7 @@ section 9.1). Streamed: one collection at a time, at any depth in constant memor
 """
 
 from collections.abc import Generator, Iterator
+from functools import lru_cache
 
 from davserver.protocol import (
     conditions,
@@ -26,17 +27,18 @@ from davserver.shares import Shares
 from davserver.state import State
 
 KEPT = 1 << 13
-"""Bytes of an answer that is kept to be given again."""
+"""Bytes of a body that is kept, of a request or an answer."""
 
 
 def run(request: Request, shares: Shares) -> Answer:
     assert request.target is not None
     revision = shares.state.revision() if request.is_repeated else b""
-    depth = headers.depth(request.headers, Depth.INFINITY, frozenset(Depth))
+    depth = headers.depth(request.headers, Depth.INFINITY)
     guard = conditions.read(request.headers, request.path, shares.prefix, request.principal)
-    asked = documents.propfind(request.body.all(documents.LARGEST_BODY))
+    body = request.body.all(documents.LARGEST_BODY)
+    form = _known_form(body) if len(body) <= KEPT else _form(body)
 
-    listing = _Listing(shares, Form(asked))
+    listing = _Listing(shares, form)
     if shares.is_above(request.path):
         shares.view().require(guard.only_if, shares.facts_above())
         _check_depth(depth, shares)
@@ -82,6 +84,15 @@ def _repeat(
 def _check_depth(depth: Depth, shares: Shares) -> None:
     if depth is Depth.INFINITY and not shares.limits.infinite_depth:
         raise faults.infinite_depth()
+
+
+def _form(body: bytes) -> Form:
+    """Raises Fault 400."""
+    return Form(documents.propfind(body))
+
+
+_known_form = lru_cache(64)(_form)
+"""A client asks for the same properties all the time."""
 
 
 class _Listing:

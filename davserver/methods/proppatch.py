@@ -2,7 +2,16 @@
 passed over: Windows sends one.
 """
 
-from davserver.protocol import conditions, documents, messages, multistatus, plan, properties
+from davserver.protocol import (
+    conditions,
+    documents,
+    messages,
+    multistatus,
+    paths,
+    plan,
+    properties,
+    resources,
+)
 from davserver.protocol.messages import Answer, Request
 from davserver.protocol.multistatus import Response
 from davserver.share import View
@@ -16,20 +25,22 @@ def run(request: Request, shares: Shares) -> Answer:
     changes = documents.propertyupdate(request.body.all(documents.LARGEST_BODY))
     place = shares.to_write(target.path)
 
-    def settle(view: View) -> None:
+    def settle(view: View) -> bool:
+        """Whether it is about a collection."""
         subject = view.subject(place, target)
-        plan.existing(subject)
+        facts = plan.existing(subject)
         view.require(guard, subject.mapped)
         view.unlocked(guard, place)
-
-    settle(shares.view())
+        return resources.is_collection(facts)
 
     outcome = properties.patched(changes)
 
     if properties.succeeded(outcome):
         with shares.section(place) as section:
-            settle(section)
+            is_collection = settle(section)
             section.patch(place, changes)
+    else:
+        is_collection = settle(shares.view())
 
-    href = shares.view().href(place.path)
+    href = paths.href(place.path, is_collection, shares.prefix)
     return messages.report([multistatus.render(Response(href, propstats=outcome))])

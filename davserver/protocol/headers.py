@@ -24,15 +24,18 @@ class Depth(Enum):
     INFINITY = "infinity"
 
 
-def depth(headers: Headers, default: Depth, allowed: frozenset[Depth]) -> Depth:
+_DEPTHS = {one.value: one for one in Depth}
+_ANY_DEPTH = frozenset(Depth)
+
+
+def depth(headers: Headers, default: Depth, allowed: frozenset[Depth] = _ANY_DEPTH) -> Depth:
     """Raises Fault 400 for a depth that the method does not have (RFC 4918 section 10.2)."""
     text = headers.get("depth")
     if text is None:
         return default
-    names = {one.value: one for one in allowed}
-    found = names.get(text.strip().lower())
-    if found is None:
-        raise faults.bad_header("Depth", " or ".join(sorted(names)))
+    found = _DEPTHS.get(text.strip().lower())
+    if found is None or found not in allowed:
+        raise faults.bad_header("Depth", " or ".join(sorted(one.value for one in allowed)))
     return found
 
 

@@ -54,25 +54,36 @@ class Head:
 
 def parse(octets: bytes) -> Head:
     """Read a head, which is given without the empty line behind it. Raises Refused."""
-    # Clients send the same ones again and again.
-    found = _known_heads.get(octets)
-    if found is None:
-        found = _parse(octets)
-        if len(octets) <= _SMALL and _SECRETS.isdisjoint(found.fields):
-            if len(_known_heads) >= _MOST_HEADS:
-                _known_heads.clear()
-            _known_heads[octets] = found
-    return found
-
-
-def _parse(octets: bytes) -> Head:
-    first, *rest = octets.split(b"\r\n")
-    method, target, authority, minor = _request_line(first)
-    fields = _fields(rest)
+    line, _, rest = octets.partition(b"\r\n")
+    method, target, authority, minor = _request_line(line)
+    said = _known_fields.get((minor, rest))
+    if said is None:
+        said = _said(rest, minor)
+        if len(rest) <= _SMALL and _SECRETS.isdisjoint(said.fields):
+            if len(_known_fields) >= _MOST_KNOWN:
+                _known_fields.clear()
+            _known_fields[minor, rest] = said
+    fields = said.fields
     if authority:
         # It stands before the Host field (RFC 9112 section 3.2.2), which has to be sound even so.
+        fields = {**fields, "HTTP_HOST": authority}
         _check_host(fields, minor)
-        fields["HTTP_HOST"] = authority
+    version = "HTTP/1.1" if minor else "HTTP/1.0"
+    return Head(method, target, version, fields, said.length, said.stays, said.waits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the fields of a head say of the request: see `Head`."""
+
+    fields: dict[str, str]
+    length: int | None
+    stays: bool
+    waits: bool
+
+
+def _said(rest: bytes, minor: int) -> _Said:
+    fields = _fields(rest.split(b"\r\n") if rest else [])
     _check_host(fields, minor)
     length = _length(fields, minor)
     expected = fields.get("HTTP_EXPECT", "").lower()
@@ -80,16 +91,15 @@ def _parse(octets: bytes) -> Head:
         raise Refused("417 Expectation Failed", "The only expectation met here is 100-continue.")
     options = {one.strip(" \t").lower() for one in fields.get("HTTP_CONNECTION", "").split(",")}
     stays = "close" not in options and (minor > 0 or "keep-alive" in options)
-    version = "HTTP/1.1" if minor else "HTTP/1.0"
-    return Head(method, target, version, fields, length, stays, bool(expected and minor))
+    return _Said(fields, length, stays, bool(expected and minor))
 
 
 _SMALL = 1 << 10
-"""Bytes of a head that is worth keeping."""
-_MOST_HEADS = 512
+"""Bytes of fields that are worth keeping: most requests of a client have the same ones."""
+_MOST_KNOWN = 512
 _SECRETS = frozenset({"HTTP_AUTHORIZATION", "HTTP_PROXY_AUTHORIZATION", "HTTP_COOKIE"})
 """What is not kept any longer than its request."""
-_known_heads: dict[bytes, Head] = {}
+_known_fields: dict[tuple[int, bytes], _Said] = {}
 
 
 def is_telling(octets: bytes) -> bool:

@@ -43,16 +43,25 @@ class Rows:
         self._translate = translate
 
     def locks(self, path: Path, now: float, *, below: bool = False) -> tuple[Lock, ...]:
+        if not self._is_filled("lock"):
+            return ()
         values = keys.places(path)
         known = ",".join(["(?,?)"] * (len(path) + 1))
-        query = f"SELECT {_LOCK} FROM lock WHERE (parent, name) IN (VALUES {known})"
+        # A pair that is IN some VALUES would be looked for in every row.
+        found = (
+            f"SELECT lock.rowid FROM (VALUES {known}) AS known"
+            " CROSS JOIN lock ON parent = known.column1 AND name = known.column2"
+        )
         if below:
-            query += f" OR {_BELOW}"
+            found += f" UNION SELECT rowid FROM lock WHERE {_BELOW}"
             values += keys.below(path)
+        query = f"SELECT {_LOCK} FROM lock WHERE rowid IN ({found}) ORDER BY rowid"
         return tuple(self._locks(query, values, now))
 
     def locks_on_members(self, path: Path, now: float) -> dict[str, list[Lock]]:
         found: dict[str, list[Lock]] = {}
+        if not self._is_filled("lock"):
+            return found
         query = f"SELECT {_LOCK} FROM lock WHERE parent = ?"
         for lock in self._locks(query, [keys.key(path)], now):
             if lock.root:
@@ -69,6 +78,8 @@ class Rows:
 
     def properties(self, path: Path) -> Stored:
         found = Stored()
+        if not self._is_filled("property"):
+            return found
         query = f"SELECT property, value, kind FROM property WHERE {_AT}"
         for name, value, kind in self._rows(query, keys.place(path)):
             found[name] = value
@@ -77,6 +88,8 @@ class Rows:
 
     def properties_of_members(self, path: Path) -> dict[str, Stored]:
         found: dict[bytes, Stored] = {}
+        if not self._is_filled("property"):
+            return {}
         query = "SELECT name, property, value, kind FROM property WHERE parent = ?"
         for name, prop, value, kind in self._rows(query, [keys.key(path)]):
             stored = found.get(name)
@@ -87,6 +100,8 @@ class Rows:
         return {keys.text(name): stored for name, stored in found.items() if name}
 
     def has_rows(self, path: Path, *, below: bool = True) -> bool:
+        if not (self._is_filled("property") or self._is_filled("lock")):
+            return False
         where, values = (_AT_OR_BELOW, keys.below(path)) if below else (_AT, [])
         values = [*keys.place(path), *values]
         query = (
@@ -111,6 +126,8 @@ class Rows:
         return found
 
     def intents(self) -> tuple[Intent, ...]:
+        if not self._is_filled("intent"):
+            return ()
         query = f"SELECT id, {_INTENT} FROM intent ORDER BY id"
         return tuple(_intent(row) for row in self._rows(query, ()))
 
@@ -119,6 +136,13 @@ class Rows:
             intent.operation is Operation.DISCARD and is_below(intent.source, path)
             for intent in self.intents()
         )
+
+    def _is_filled(self, table: str) -> bool:
+        """Whether a table has any rows: most requests meet none, and one query tells that of all
+        tables and paths.
+        """
+        found = self._rows(_FILLED, ())
+        return bool(found and found[0][_TABLES.index(table)])
 
     def _locks(self, query: str, values: Sequence[object], now: float) -> Iterator[Lock]:
         for row in self._rows(query, values):
@@ -180,34 +204,33 @@ class WritableRows(Rows):
         translate: Translate,
         owners: Owners,
         require_file: Callable[[], None],
+        unchanged: Unchanged,
     ) -> None:
         super().__init__(connection, translate)
+        self._unchanged = unchanged
         self._owners = owners
         self._require_file = require_file
         self._filled: tuple[int, ...] | None = None
-        """Of each of `_TABLES`, whether it has rows; None where nobody has looked yet."""
+        """What `_look` has found; None where nobody has looked since the last change."""
         self.has_intended = False
         """Whether an intent has been kept, so that a failure leaves something to settle."""
         self._is_writing = False
         self._is_trying = False
 
-    def intents(self) -> tuple[Intent, ...]:
-        return super().intents() if self._is_filled("intent") else ()
-
-    def locks(self, path: Path, now: float, *, below: bool = False) -> tuple[Lock, ...]:
-        return super().locks(path, now, below=below) if self._is_filled("lock") else ()
-
-    def has_rows(self, path: Path, *, below: bool = True) -> bool:
-        is_filled = self._is_filled("property") or self._is_filled("lock")
-        return is_filled and super().has_rows(path, below=below)
-
     def _is_filled(self, table: str) -> bool:
-        """Whether a table has any rows: most changes meet none, and one query tells that of all.
-        Within the transaction nobody else adds any.
-        """
+        # Within the transaction nobody else adds any rows.
         if self._filled is None:
-            (self._filled,) = self._rows(_FILLED, ())
+            self._filled = self._look()
         return bool(self._filled[_TABLES.index(table)])
+
+    def _look(self) -> tuple[int, ...]:
+        """Of each of `_TABLES`, whether it has rows."""
+        key, mark = (_FILLED, ()), b"" if self._is_writing else self._unchanged.mark()
+        found = self._unchanged.find(mark, key) if mark else None
+        if found is None:
+            found = self._rows(_FILLED, ())
+            self._unchanged.keep(mark, key, found)
+        return found[0]
 
     def add_lock(self, lock: Lock) -> None:
         self._run(

@@ -95,7 +95,13 @@ class SqliteState:
     def write(self, settle: Settle | None = None) -> "_Transaction":
         if self._damage:
             raise faults.damaged_state(self._damage)
-        rows = WritableRows(self._connection(), self._translate, self._owners, self._require_file)
+        rows = WritableRows(
+            self._connection(),
+            self._translate,
+            self._owners,
+            self._require_file,
+            self._unchanged,
+        )
         return _Transaction(rows, self._gate, settle)
 
     def bury_owners(self) -> None:

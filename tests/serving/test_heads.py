@@ -202,11 +202,11 @@ def read(octets: bytes) -> Head | Refused:
 
 def test_heads_are_kept_for_the_next_time_but_no_secrets() -> None:
     plain = b"GET /kept HTTP/1.1\r\nHost: a"
-    assert parse(plain) is parse(plain)
+    assert parse(plain).fields is parse(plain.replace(b"kept", b"other")).fields
     for secret in (b"authorization: Basic YTpi", b"COOKIE: a=b", b"Proxy-Authorization: x"):
         told = plain + b"\r\n" + secret
         assert parse(told) == parse(told)
-        assert parse(told) is not parse(told)
+        assert parse(told).fields is not parse(told).fields
     for number in range(2000):
         parse(plain + b"\r\nX-Number: %d" % number)
-    assert len(heads._known_heads) <= 512
+    assert len(heads._known_fields) <= 512
