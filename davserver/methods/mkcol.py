@@ -3,10 +3,12 @@
 from http import HTTPStatus
 
 from davserver.methods import allow
-from davserver.protocol import conditions, faults, plan
+from davserver.protocol import conditions, faults, messages, plan, resources
+from davserver.protocol.faults import Fault
 from davserver.protocol.messages import Answer, Request
-from davserver.share import View
+from davserver.share import Place, View
 from davserver.shares import Shares
+from davserver.state import State
 
 
 def run(request: Request, shares: Shares) -> Answer:
@@ -25,11 +27,32 @@ def run(request: Request, shares: Shares) -> Answer:
         view.require(guard, subject.mapped)
         view.unlocked(guard, place, member=True)
 
-    if place.share.tree.find(place.local) is not None:
+    there = place.share.tree.find(place.local)
+    if there is not None:
         # Without waiting for anybody: rclone asks for the collection of each file that it brings.
-        settle(shares.view())
+        try:
+            settle(shares.view())
+        except Fault as fault:
+            is_final = fault.status is HTTPStatus.METHOD_NOT_ALLOWED
+            if not (request.is_repeated and is_final and resources.is_collection(there)):
+                raise
+            return _refused_again(fault, shares.state, place)
     with shares.section(place) as section:
         settle(section)
         section.make_collection(place)
 
     return Answer(HTTPStatus.CREATED)
+
+
+def _refused_again(fault: Fault, state: State, place: Place) -> Answer:
+    """The 405 for a collection that is there already: the same as long as one is there."""
+    answer = messages.refusal(fault)
+    tree, local, body = place.share.tree, place.local, answer.body
+    assert isinstance(body, bytes)
+
+    def repeat() -> bytes | None:
+        there = tree.find(local)
+        is_same = there is not None and resources.is_collection(there) and not state.damage
+        return body if is_same else None
+
+    return answer._replace(repeat=repeat)

@@ -29,14 +29,22 @@ middleware; the verb, from strings to its Answer; the head of the answer, and se
 """
 HEAD = "HTTP/1.1\r\nHost: localhost:8080\r\nUser-Agent: bench\r\nAccept: */*\r\n"
 PROPFIND = b'<?xml version="1.0"?><D:propfind xmlns:D="DAV:"><D:allprop/></D:propfind>'
-REQUESTS = {
-    "GET of 1 KiB": f"GET /small {HEAD}\r\n".encode(),
-    "PROPFIND Depth 0": (
-        f"PROPFIND /small {HEAD}Depth: 0\r\nContent-Length: {len(PROPFIND)}\r\n\r\n".encode()
+Requests = Callable[[int], bytes]
+"""Requests of one kind, by number: the same number is the same request."""
+
+REQUESTS: dict[str, Requests] = {
+    "GET of 1 KiB": lambda number: f"GET /small?{number} {HEAD}\r\n".encode(),
+    "PROPFIND Depth 0": lambda number: (
+        f"PROPFIND /small?{number} {HEAD}Depth: 0\r\n"
+        f"Content-Length: {len(PROPFIND)}\r\n\r\n".encode()
         + PROPFIND
     ),
-    "OPTIONS": f"OPTIONS / {HEAD}\r\n".encode(),
+    "OPTIONS": lambda number: f"OPTIONS /?{number} {HEAD}\r\n".encode(),
 }
+KEPT = ("GET of 1 KiB", "PROPFIND Depth 0")
+"""Those whose answers are kept when they are asked again."""
+WARM = 3
+"""How often each is asked before."""
 LONGEST = 1 << 20
 
 
@@ -120,21 +128,28 @@ def connected(folder: Path) -> Iterator[Callable[[bytes], bytes]]:
         yield ask
 
 
-def measure(request: bytes, rounds: int, size: int) -> dict[str, float]:
+def measure(requests: Requests, rounds: int, size: int) -> dict[str, float]:
     """Microseconds of each stage: medians over rounds of so many requests."""
     with tempfile.TemporaryDirectory() as made, connected(Path(made)) as ask:
-        assert ask(request).startswith((b"HTTP/1.1 200", b"HTTP/1.1 207"))
+        for _ in range(WARM):
+            assert ask(requests(0)).startswith((b"HTTP/1.1 200", b"HTTP/1.1 207"))
         gc.collect()
         gc.freeze()
         found: dict[str, list[float]] = {stage: [] for stage in STAGES}
-        for _ in range(rounds):
+        for number in range(rounds):
+            sent = [requests(1 + number * size + one) for one in range(size)]
             with watching() as watch:
-                for _ in range(size):
+                for request in sent:
                     ask(request)
             for stage, seconds in watch.spent.items():
                 found[stage].append(seconds / size * 1e6)
         gc.unfreeze()
     return {stage: statistics.median(values) for stage, values in found.items()}
+
+
+def same(requests: Requests) -> Requests:
+    """One request, whatever its number."""
+    return lambda _: requests(0)
 
 
 def main() -> None:
@@ -144,8 +159,9 @@ def main() -> None:
     options = parser.parse_args()
     print("| request, us | " + " | ".join(STAGES) + " | all |")
     print("| --- " * (len(STAGES) + 2) + "|")
-    for name, request in REQUESTS.items():
-        spent = measure(request, options.rounds, options.size)
+    again = {f"{name}, asked again": same(REQUESTS[name]) for name in KEPT}
+    for name, requests in (REQUESTS | again).items():
+        spent = measure(requests, options.rounds, options.size)
         cells = [f"{spent[stage]:.0f}" for stage in STAGES]
         print(f"| {name} | " + " | ".join(cells) + f" | {sum(spent.values()):.0f} |")
 

@@ -7,10 +7,16 @@ from tests.bench.stages import REQUESTS, STAGES, Watch
 
 
 def test_every_request_passes_every_stage() -> None:
-    for request in REQUESTS.values():
-        spent = stages.measure(request, 1, 5)
+    for requests in REQUESTS.values():
+        spent = stages.measure(requests, 1, 5)
         assert tuple(spent) == STAGES
         assert all(microseconds > 0 for microseconds in spent.values())
+
+
+def test_what_is_kept_needs_nothing_but_the_socket() -> None:
+    for name in stages.KEPT:
+        spent = stages.measure(stages.same(REQUESTS[name]), 1, 5)
+        assert {stage for stage, microseconds in spent.items() if microseconds} == {"socket"}
 
 
 def test_a_stage_has_no_time_of_those_that_it_calls() -> None:

@@ -118,6 +118,29 @@ def test_the_third_time_the_application_is_not_asked(served: Served, request_: b
         assert is_repeated(served, other, request_)
 
 
+def test_rclone_asks_for_the_collection_of_each_file(served: Served) -> None:
+    """`rclone copy` sends MKCOL for the folder of each file that it is about to send."""
+    mkcol = talk.request("MKCOL /new/", "User-Agent: rclone/v1.75.2")
+    new = served.root / "new"
+    with Talk(served.port) as client:
+        assert asked(client, mkcol).status == 201
+        first = asked(client, mkcol)
+        assert (first.status, first["allow"]) == (405, asked(client, mkcol, ASKED)["allow"])
+        (new / "file").write_bytes(b"")
+        assert is_repeated(served, client, mkcol)
+        assert without_date(asked(client, mkcol)) == without_date(first)
+        (new / "file").unlink()
+        new.rmdir()
+        assert asked(client, mkcol).status == 201
+        asked(client, mkcol, ASKED)
+        new.rmdir()
+        new.write_bytes(b"")
+        assert "PUT" in asked(client, mkcol)["allow"]
+        new.unlink()
+        assert asked(client, mkcol).status == 201
+        assert new.is_dir()
+
+
 def test_many_at_once_come_in_order(served: Served) -> None:
     with Talk(served.port) as client:
         asked(client, GET, ASKED)
