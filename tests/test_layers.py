@@ -82,7 +82,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     # A worker asks the kernel for a signal when its master dies.
     "ctypes": ("tree/", "processes/forking.py"),
     "argparse": ("cli.py",),
-    "tomllib": ("config.py",),
+    "tomllib": ("config/",),
     "time": ("commands/", "serving/", "processes/", "opening.py", "access_log.py", "middleware/"),
 }
 """Modules that only their owners import."""
