@@ -241,7 +241,7 @@ OPTIONS: tuple[Option, ...] = (
         "int",
         256,
         "further requests that wait for their content (256)",
-        "Further requests that may wait for content that comes slowly; beyond them 503.",
+        "Further requests that may wait for content, in each worker; beyond them 503.",
         "NUMBER",
     ),
     Option(
@@ -266,7 +266,7 @@ OPTIONS: tuple[Option, ...] = (
         "int",
         10_000,
         "connections that are held at a time (10000)",
-        "Connections that are held at a time; for one more the longest idle one is ended.",
+        "Connections that each worker holds at a time; for one more the longest idle one is ended.",
         "NUMBER",
     ),
     Option(

@@ -101,9 +101,11 @@ class Shares:
         reads: Sequence[Place] = (),
         tree: bool = False,
         claim: Intent | None = None,
+        settle: Callable[[View], object] | None = None,
     ) -> AbstractContextManager[Section]:
         """The commit section, for a request that changes ``writes`` and looks at ``reads``; with
-        ``tree`` all that is below them, too. ``claim`` is its own, if it has one.
+        ``tree`` all that is below them, too. ``claim`` is its own, if it has one; ``settle``
+        refuses it, if it is to be refused, before it has to wait.
 
         What others have left unfinished is finished first, and a tree operation that is under way
         and in the way is waited for. Raises Fault 503 where that takes too long, Fault or OSError
@@ -113,14 +115,24 @@ class Shares:
         def access() -> Access:
             return Access(tuple(one.key for one in writes), tuple(one.key for one in reads), tree)
 
-        return self._admitted(access, claim)
+        def refuse() -> None:
+            if settle is not None:
+                settle(self.view())
 
-    def _admitted(self, access: Callable[[], Access], claim: Intent | None) -> Entrance:
+        return self._admitted(access, claim, refuse)
+
+    def _admitted(
+        self,
+        access: Callable[[], Access],
+        claim: Intent | None,
+        refuse: Callable[[], object] = lambda: None,
+    ) -> Entrance:
         return Entrance(
             self.state,
             self._over,
             self._pause,
             lambda section: self._clear(section, access, claim),
+            refuse,
         )
 
     def _section(self) -> Entrance:

@@ -24,7 +24,7 @@ from davserver.shares import Shares
 from davserver.upkeep import Upkeep, ring
 
 FILES = 2000
-"""Descriptors that are kept for files, where half of all are not fewer."""
+"""Descriptors that are kept for files, or half of all where that is less."""
 TENDS = 0
 """The number of the worker that tends the shares for all of them."""
 
@@ -47,6 +47,7 @@ class Work:
         """Serve until the master says to end. Gives the exit code: 0 then, 2 where the settings
         cannot be served, 1 where it failed.
         """
+        log_as(self.settings)
         try:
             with ExitStack() as held:
                 return self._serve(seat, held)
@@ -65,7 +66,7 @@ class Work:
             self.tls,
             places=settings.slow_uploads,
             floor=Floor(settings.slowest_upload, settings.upload_grace),
-            connections=min(settings.connections, _room()),
+            connections=_connections(settings),
             proxies=settings.trusted if settings.proxy_protocol else NOBODY,
         )
         server.is_one_of_many = True
@@ -87,8 +88,8 @@ class Work:
         seat.ready()
 
         def drain(is_hurried: Callable[[], bool]) -> None:
-            corridor.life.is_draining = True
             # Who has heirs leaves it to its clients when they come to them.
+            corridor.life.is_draining = not seat.has_heirs
             server.drain(settings.drain_timeout, is_hurried, ends_idle=not seat.has_heirs)
 
         was_told = orders.serve(server, drain, self._hooks())
@@ -125,10 +126,22 @@ def _below(prefix: paths.Path, path: str) -> str:
     return above.encode("utf-8", "surrogateescape").decode("latin-1") + path
 
 
-def _room() -> int:
-    """How many connections there can be beside the files that requests open."""
+def _connections(settings: Settings) -> int:
+    """How many there can be beside the files that requests open."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return sys.maxsize if most == resource.RLIM_INFINITY else most - min(most // 2, FILES)
+    room = sys.maxsize if most == resource.RLIM_INFINITY else most - min(most // 2, FILES)
+    if room < settings.connections:
+        log.warning(
+            "%d descriptors have room for %d connections, not %d: raise the limit (ulimit -n, "
+            "LimitNOFILE=)",
+            *(most, room, settings.connections),
+        )
+    return min(settings.connections, room)
+
+
+def log_as(settings: Settings) -> None:
+    """Log as much as the settings want."""
+    logging.getLogger().setLevel(logging.INFO if settings.verbose else logging.WARNING)
 
 
 def recover(shares: Shares) -> None:

@@ -31,7 +31,9 @@ is in it in the end. So an answer need not be wrapped to learn of its end, which
 the server what kind of body it is.
 """
 IS_REPEATED = "davserver.is_repeated"
-"""The key of an environ that is true where the very same was asked before."""
+"""The key of an environ that is true where the same was asked before, as far as its head tells, and
+all of the request is here: its answer may be kept.
+"""
 REPEAT = "davserver.repeat"
 """The key of an environ under which an application leaves the `messages.Repeat` of its answer. Then
 each `Finished` is called once for each time that the answer is given.
@@ -94,7 +96,7 @@ def respond(answer: Answer, environ: Environ, start_response: StartResponse) -> 
     if environ["REQUEST_METHOD"] == "HEAD" or status in _NO_BODY:
         _close(body)
         return []
-    if answer.repeat is not None:
+    if answer.repeat is not None and length is not None:
         environ[REPEAT] = answer.repeat
     if isinstance(body, FileContent):
         body.gives_stretches = bool(environ.get(SENDS_FILES))

@@ -24,11 +24,17 @@ def listening(settings: Settings, scheme: str = "http") -> Iterator[list[Listene
                 held.callback(one.close)
         except CannotListen as error:
             raise ConfigError(str(error)) from error
-        for one in found:
-            # Where those of systemd can be reached, only they can tell.
-            if one.host and settings.listen:
-                check_host(settings, one.host)
+        check_reach(settings, found)
         yield [*found, *(replace(one, is_status=True) for one in watched)]
+
+
+def check_reach(settings: Settings, listeners: Sequence[Listener]) -> None:
+    """Where sockets of systemd can be reached, only they can tell. Raises ConfigError where the
+    settings lack what is needed there.
+    """
+    for one in listeners:
+        if one.host and settings.listen and not one.is_status:
+            check_host(settings, one.host)
 
 
 def told(settings: Settings, listeners: Sequence[Listener]) -> list[str]:

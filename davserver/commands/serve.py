@@ -16,14 +16,16 @@ from davserver.access_log import AccessLog
 from davserver.accounts import Account, Accounts, new_password
 from davserver.commands import encryption
 from davserver.commands.greeting import greeting, password_line
-from davserver.commands.listening import listening, places
+from davserver.commands.listening import check_reach, listening, places
 from davserver.config import ConfigError, Settings, shown
 from davserver.options import PASSWORD
 from davserver.processes import Job, Master, Notifier, Refused, Renewal, cores
 from davserver.serving import Listener, Tls
-from davserver.worker import Work, keep, recover
+from davserver.worker import Work, keep, log_as, recover
 
-MOST_PROCESSES = 512
+MOST_WORKERS = 256
+"""So many are there by default, however many cores there are."""
+MOST_PROCESSES = 4 * MOST_WORKERS
 """For so many there is room to count: old and new ones may be there at a time."""
 
 _EARLY = frozenset({signal.SIGHUP, signal.SIGUSR1})
@@ -37,7 +39,7 @@ def run(settings: Settings, again: Callable[[], Settings]) -> int:
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     notifier = Notifier.of(os.environ, os.getpid())
-    _log_as(settings)
+    log_as(settings)
     _raise_limit()
     with ExitStack() as held:
         held.enter_context(_blocked())
@@ -101,8 +103,10 @@ class _Service:
     def reopen(self) -> None:
         """Open logs again, for the workers that are still to come."""
         if self._access_log is not None:
-            with suppress(OSError):
+            try:
                 self._access_log.reopen()
+            except OSError as error:
+                log.error("the access log cannot be opened again: %r", error)
 
     def leave(self) -> None:
         """Nobody is to come any more: better clients hear it at once than wait for nobody."""
@@ -116,6 +120,7 @@ class _Service:
         old = self._settings
         try:
             new, kept = renewal.renewed(old, self._again())
+            check_reach(new, self.listeners)
             for key in kept:
                 log.warning("%s has changed: that needs a restart, until then it is as it was", key)
             if renewal.is_same(old, new):
@@ -133,7 +138,7 @@ class _Service:
             self.close()
             self._settings, self._accounts, self._tls = new, accounts, tls
             self._access_log = access_log
-            _log_as(new)
+            log_as(new)
             if password is not None and password != self._password:
                 _say(password_line(new, password))
             self._password = password
@@ -152,7 +157,7 @@ class _Service:
         access_log: AccessLog | None,
     ) -> Job:
         return Job(
-            settings.workers or cores.available(),
+            settings.workers or min(cores.available(), MOST_WORKERS),
             Work(settings, self.listeners, accounts, tls, access_log),
             settings.drain_timeout,
             f"at {places(settings, self.listeners)[0]}",
@@ -171,10 +176,6 @@ def _say(text: str) -> None:
     # It serves even where nobody reads what it says.
     with suppress(OSError, ValueError):
         print(text, flush=True)
-
-
-def _log_as(settings: Settings) -> None:
-    logging.getLogger().setLevel(logging.INFO if settings.verbose else logging.WARNING)
 
 
 def _tls(settings: Settings) -> Tls | None:

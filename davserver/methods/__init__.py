@@ -2,7 +2,7 @@
 
 A verb is a function from a `Request` and the `Shares` to an `Answer`. READ turns header strings
 and XML into values; ASK looks at what is there; PLAN decides over those facts alone, so that a
-`settle` of both can be asked again inside the commit section; DO changes files and rows; ANSWER is
+`settle` of both can be asked inside the commit section, too; DO changes files and rows; ANSWER is
 a status, or the members of a 207. A refusal is raised as a Fault from wherever it is known.
 """
 

@@ -33,6 +33,9 @@ def run(request: Request, shares: Shares) -> Answer:
     guard = conditions.read(request.headers, target.path, shares.prefix, request.principal)
     place = shares.to_write(target.path)
 
+    seen = place.share.tree.find(place.local)
+    is_collection = seen is not None and resources.is_collection(seen)
+
     def settle(view: View) -> Stat:
         subject = view.subject(place, target)
         facts = plan.removal(subject)
@@ -40,26 +43,19 @@ def run(request: Request, shares: Shares) -> Answer:
             raise faults.bad_header("Depth", "infinity for a collection")
         view.require(guard, subject.mapped)
         view.unlocked(guard, place, member=True)
-        return facts
-
-    seen = place.share.tree.find(place.local)
-    is_collection = seen is not None and resources.is_collection(seen)
-
-    def settle_again(view: View) -> Stat:
-        facts = settle(view)
         if resources.is_collection(facts) != is_collection:
             raise faults.changed_meanwhile()
         return facts
 
     failures: list[Failure] = []
     if not is_collection:
-        with shares.section(place) as section:
-            settle_again(section)
+        with shares.section(place, settle=settle) as section:
+            settle(section)
             section.remove(place)
-    elif _rename(shares, guard, place, settle_again):
+    elif _rename(shares, guard, place, settle):
         shares.wake()
     else:
-        failures = _walk(shares, guard, place, settle_again)
+        failures = _walk(shares, guard, place, settle)
 
     return outcome.tell("DELETE", HTTPStatus.NO_CONTENT, [place.path], failures, shares.view().href)
 
@@ -68,7 +64,7 @@ def _rename(shares: Shares, guard: Guard, place: Place, settle: Callable[[View],
     """Whether the whole could be removed at once."""
     tree = place.share.tree
     try:
-        with shares.section(place, tree=True) as section:
+        with shares.section(place, tree=True, settle=settle) as section:
             settle(section)
             if (
                 section.obstacles_below(guard, place)

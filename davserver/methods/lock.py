@@ -56,14 +56,17 @@ def run(request: Request, shares: Shares) -> Answer:
     )
     asked = _Asked(place, request.target, guard, wanted)
 
+    def settle(view: View) -> _Settled:
+        return _settle(view, asked)
+
     creates = done = False
     while not done:
         with ExitStack() as held:
             upload = held.enter_context(shares.upload(place)) if creates else None
             if upload is not None:
                 upload.finish(shares.tick())
-            section = held.enter_context(shares.section(place))
-            settled = _settle(section, asked)
+            section = held.enter_context(shares.section(place, settle=settle))
+            settled = settle(section)
             if settled.in_the_way:
                 return _blocked(shares, asked, settled.in_the_way)
             if settled.creates and upload is not None:

@@ -33,11 +33,11 @@ def run(request: Request, shares: Shares) -> Answer:
         try:
             settle(shares.view())
         except Fault as fault:
-            is_final = fault.status is HTTPStatus.METHOD_NOT_ALLOWED
-            if not (request.is_repeated and is_final and resources.is_collection(there)):
+            is_there = fault.status is HTTPStatus.METHOD_NOT_ALLOWED
+            if not (request.is_repeated and is_there and resources.is_collection(there)):
                 raise
             return _refused_again(fault, shares.state, place)
-    with shares.section(place) as section:
+    with shares.section(place, settle=settle) as section:
         settle(section)
         section.make_collection(place)
 

@@ -3,7 +3,6 @@ section 9.1). Streamed: one collection at a time, at any depth in constant memor
 """
 
 from collections.abc import Generator, Iterator
-from functools import lru_cache
 
 from davserver.protocol import (
     conditions,
@@ -36,9 +35,8 @@ def run(request: Request, shares: Shares) -> Answer:
     depth = headers.depth(request.headers, Depth.INFINITY)
     guard = conditions.read(request.headers, request.path, shares.prefix, request.principal)
     body = request.body.all(documents.LARGEST_BODY)
-    form = _known_form(body) if len(body) <= KEPT else _form(body)
 
-    listing = _Listing(shares, form)
+    listing = _Listing(shares, _form(body))
     if shares.is_above(request.path):
         shares.view().require(guard.only_if, shares.facts_above())
         _check_depth(depth, shares)
@@ -56,7 +54,7 @@ def run(request: Request, shares: Shares) -> Answer:
     if depth is not Depth.ZERO and resources.is_collection(facts):
         return messages.report(responses)
     answer = messages.whole_report(responses)
-    if not revision or conditions.are_in(request.headers) or listing.tells_more(place):
+    if not revision or conditions.are_in(request.headers) or listing.differs_each_time(place):
         return answer
     return answer._replace(repeat=_repeat(shares.state, place, facts, revision, answer))
 
@@ -86,13 +84,22 @@ def _check_depth(depth: Depth, shares: Shares) -> None:
         raise faults.infinite_depth()
 
 
+_forms: dict[bytes, Form] = {}
+"""Some of those that were made: a client asks for the same properties all the time."""
+_MOST_FORMS = 64
+
+
 def _form(body: bytes) -> Form:
     """Raises Fault 400."""
-    return Form(documents.propfind(body))
-
-
-_known_form = lru_cache(64)(_form)
-"""A client asks for the same properties all the time."""
+    form = _forms.get(body)
+    if form is None:
+        form = Form(documents.propfind(body))
+        # Each name has its namespace, which may be long, and is written several times.
+        if len(body) + sum(map(len, form.asked.names)) <= KEPT:
+            if len(_forms) >= _MOST_FORMS:
+                _forms.clear()
+            _forms[body] = form
+    return form
 
 
 class _Listing:
@@ -103,7 +110,7 @@ class _Listing:
         self._form = form
         self._view: View = shares.view()
 
-    def tells_more(self, place: Place) -> bool:
+    def differs_each_time(self, place: Place) -> bool:
         """Whether it tells of one resource what is another thing each time, though nothing changes:
         how long locks last, what room there is.
         """

@@ -2,16 +2,7 @@
 passed over: Windows sends one.
 """
 
-from davserver.protocol import (
-    conditions,
-    documents,
-    messages,
-    multistatus,
-    paths,
-    plan,
-    properties,
-    resources,
-)
+from davserver.protocol import conditions, documents, messages, multistatus, plan, properties
 from davserver.protocol.messages import Answer, Request
 from davserver.protocol.multistatus import Response
 from davserver.share import View
@@ -25,22 +16,20 @@ def run(request: Request, shares: Shares) -> Answer:
     changes = documents.propertyupdate(request.body.all(documents.LARGEST_BODY))
     place = shares.to_write(target.path)
 
-    def settle(view: View) -> bool:
-        """Whether it is about a collection."""
+    def settle(view: View) -> None:
         subject = view.subject(place, target)
-        facts = plan.existing(subject)
+        plan.existing(subject)
         view.require(guard, subject.mapped)
         view.unlocked(guard, place)
-        return resources.is_collection(facts)
 
     outcome = properties.patched(changes)
 
     if properties.succeeded(outcome):
-        with shares.section(place) as section:
-            is_collection = settle(section)
+        with shares.section(place, settle=settle) as section:
+            settle(section)
             section.patch(place, changes)
     else:
-        is_collection = settle(shares.view())
+        settle(shares.view())
 
-    href = paths.href(place.path, is_collection, shares.prefix)
+    href = shares.view().href(place.path)
     return messages.report([multistatus.render(Response(href, propstats=outcome))])

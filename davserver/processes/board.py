@@ -17,11 +17,6 @@ class Board:
         self._slots = slots
 
     @property
-    def is_draining(self) -> bool:
-        """Whether the workers have been told to end: they want no new clients."""
-        return bool(self._words[0])
-
-    @property
     def has_heirs(self) -> bool:
         """Whether others have taken their place."""
         return self._words[0] == _INHERITED

@@ -21,6 +21,8 @@ have passed for nobody, where the machine stood still.
 """
 ABORT_SECONDS = 1.0
 """How long who stands still may take to say where."""
+START_SECONDS = 300.0
+"""How long a worker may take until it is ready: it may have to finish what another has left."""
 KILL_SECONDS = 10.0
 """Seconds beyond the limit until a worker that has been told to end is killed."""
 HURRY_SECONDS = 5.0
@@ -70,6 +72,7 @@ class _Place:
         """Who has it; 0 for nobody."""
         self.shelved = 0
         """Its place on the shelf."""
+        self.started_at = 0.0
         self.ready_at = 0.0
         """Since when that one is ready, 0 where it is not yet."""
         self.has_refused = False
@@ -215,6 +218,7 @@ class Crew:
         os.close(self._bell)
 
     def _start(self, place: _Place, now: float) -> None:
+        place.started_at = now
         try:
             place.shelved = self.job.shelf.reserve() if self.job.shelf else 0
             try:
@@ -244,7 +248,10 @@ class Crew:
             beats = self._board.beats(place.seat.number)
             place.still = place.still + 1 if beats == place.beats else 0
             place.beats = beats
-            is_stuck = place.ready_at and place.still >= LOOKS and not self._ends
+            if place.ready_at:
+                is_stuck = place.still >= LOOKS and not self._ends
+            else:
+                is_stuck = bool(place.pid) and now - place.started_at > START_SECONDS
             if is_stuck and place.killed_at == float("inf"):
                 log.error(
                     "worker %d (process %d) stands still, and is ended",
@@ -260,10 +267,18 @@ def _stuck_seconds(watch_seconds: float) -> float:
     return max(3.0, min(STUCK_SECONDS, watch_seconds / 3)) if watch_seconds else STUCK_SECONDS
 
 
+def _name(number: int) -> str:
+    """What a signal is called: those for real time have no names."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 def _tell_end(number: int, pid: int, status: int, *, ends: bool, pause: float) -> None:
     """One line of the log."""
     code = os.waitstatus_to_exitcode(status)
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+    how = f"was ended by {_name(-code)}" if code < 0 else f"ended with code {code}"
     if ends:
         level = logging.INFO if code == 0 else logging.ERROR
         log.log(level, "worker %d (process %d) %s", number, pid, how)

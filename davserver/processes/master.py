@@ -214,6 +214,11 @@ class Master:
         except Refused as refused:
             self._keep(str(refused))
             return
+        except Exception:
+            # All of it would end, for settings that nobody has to have.
+            log.exception("cannot read the settings")
+            self._keep("they cannot be read")
+            return
         if renewal is None:
             self._crew.tell(signal.SIGHUP)
             self._tell_ready()

@@ -30,11 +30,6 @@ class Seat:
         return self._board.is_ahead(self.number)
 
     @property
-    def is_draining(self) -> bool:
-        """Whether new clients are better sent elsewhere: all workers beside this one end, too."""
-        return self._board.is_draining
-
-    @property
     def has_heirs(self) -> bool:
         """Whether other workers have taken the place of all of these."""
         return self._board.has_heirs

@@ -1,7 +1,7 @@
 """What a request demands of the state that it meets: RFC 9110 section 13 and the If header.
 
-A `Guard` is read once and asked twice: early, to refuse cheaply, and inside the commit section,
-where it counts.
+A `Guard` is read once. It is asked inside the commit section, where it counts, and before that
+where much would be done in vain.
 """
 
 import re

@@ -36,8 +36,8 @@ class Request:
     """A request whose target is parsed.
 
     ``target`` is below the ``prefix`` that this server's shares hang under; it is None for `*`.
-    ``principal`` is who asks, empty for anonymous. If it ``is_repeated``, the very same was asked
-    before, and its `Answer.repeat` is worth making.
+    ``principal`` is who asks, empty for anonymous. If it ``is_repeated``, the same was asked
+    before, as far as its head tells, and an `Answer.repeat` is worth making.
     """
 
     method: str

@@ -1,6 +1,7 @@
 """One connection: which requests come on it, and an end after which its last answer is read."""
 
 import logging
+import math
 import select
 import socket
 import ssl
@@ -169,13 +170,15 @@ class DavConnection(HTTPConnection):
     def cut(self) -> None:
         """Let whoever reads from it or writes to it find it broken."""
         with suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
+            # Not that of TLS: it would let go of the cipher first, and who is reading would take
+            # what has come, as it is, for a body.
+            socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
 
     def _take(self, connected: socket.socket) -> None:
         """Speak over this socket from now on."""
         self.socket = connected
         self._pace = Pace(connected, self.server.requests, self.server.floor)
-        self.rfile = Inbox(connected, self._pace.wait)
+        self.rfile = Inbox(connected, self._pace.wait, self._pace.flow)
         self.wfile = Outbox(connected)
 
     def _open(self) -> bool:
@@ -221,8 +224,9 @@ class DavConnection(HTTPConnection):
 
     def _wait_to_open(self) -> bool:
         """Whether the connection may take more time to begin."""
+        is_late = self._is_late()
         self.waits, self.patience = Waits.REST, self._short
-        return not self._is_late()
+        return not is_late
 
     def _is_late(self) -> bool:
         """Whether what has begun to come takes too long."""
@@ -264,12 +268,13 @@ class DavConnection(HTTPConnection):
         repeats: Repeats = self.server.repeats
         key = repeats.key(self, octets)
         # An answer that ends the connection says so in its head.
-        repeated = None if self.server.is_ending else repeats.find(self, key)
-        if repeated is not None:
-            return repeated
-        return DavRequest(
-            self.server, self, parse(octets), key if repeats.is_asked_again(key) else None
-        )
+        if key is not None and not self.server.is_ending:
+            repeated = repeats.find(self, key)
+            if repeated is not None:
+                return repeated
+        request = parse(octets)
+        is_again = key is not None and repeats.is_asked_again(key)
+        return DavRequest(self.server, self, request, key if is_again else None)
 
     def _wait_to_write(self) -> bool:
         self.events, self.waits = WRITES, Waits.READER
@@ -285,13 +290,16 @@ class DavConnection(HTTPConnection):
     @property
     def _short(self) -> float:
         """The patience with who has begun to say something."""
-        return min(HEAD_SECONDS, float(self.server.timeout))
+        ends = self._began + HEAD_SECONDS if self._began else math.inf
+        left = min(HEAD_SECONDS, ends - time.monotonic())
+        return max(0.0, min(left, float(self.server.timeout)))
 
     def _wait(self, is_open: bool) -> bool:
         """Whether the connection may go on to wait for more. Raises Refused."""
         if self.skips:
+            is_late = self._is_late()
             self.waits, self.patience = Waits.REST, self._short
-            return is_open and not (self._is_late() or self.server.is_ending)
+            return is_open and not (is_late or self.server.is_ending)
         if not self.rfile.has_data():
             self.waits, self.patience = Waits.REQUEST, self.server.timeout
             # Who has just come may be about to ask.

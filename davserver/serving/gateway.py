@@ -132,7 +132,7 @@ def common(conn: Any) -> dict[str, Any]:
         "REMOTE_PORT": str(conn.remote_port),
         "SCRIPT_NAME": "",
         "SERVER_NAME": server.server_name,
-        "SERVER_PORT": str(conn.listener.port),
+        "SERVER_PORT": server.ports[id(conn.listener)],
         "SERVER_SOFTWARE": server.software,
         "wsgi.errors": sys.stderr,
         "wsgi.multiprocess": server.is_one_of_many,

@@ -26,7 +26,7 @@ def serve(
     and its log says why.
 
     The main thread waits for signals and does nothing else: a handler that ran wherever it happens
-    to be would leave cheroot's queues half changed. The server has no thread yet, so that all of
+    to be would leave what it interrupts half changed. The server has no thread yet, so that all of
     them leave the signals to this one.
     """
     waited = {signal.SIGTERM, _ENDED, *hooks}

@@ -64,6 +64,13 @@ class Pace:
                 raise faults.too_slow()
             self._waited, self._came = 0.0, 0
 
+    def flow(self, came: int) -> None:
+        """So many bytes have come without a wait: it goes on for long enough to take a place, so
+        that others find a worker. Raises Fault 503.
+        """
+        self._came += came
+        self.hold()
+
     def hold(self) -> None:
         """Take a place: somebody is going to wait. Raises Fault 503 where there is none."""
         if not self._has_place:

@@ -2,8 +2,8 @@
 of an answer is to find out what is asked. What is asked for a second time is kept for the third.
 
 Whoever made an answer has said how to tell that it is still the same (`messages.Repeat`), and is
-asked each time. A request is known by a keyed digest of all its octets, so that no password is
-kept, and by who sends it where: what the middleware has decided by that is decided.
+asked each time. A request is known by a keyed digest of its head, so that no password is kept, by
+its body, and by who sends it where: what the middleware has decided by that is decided.
 """
 
 import hashlib
@@ -22,15 +22,15 @@ MOST = 512
 MOST_ASKED = 8 * MOST
 """Requests that are known again."""
 LONGEST = 1 << 12
-"""Bytes of the body of a request whose answer is kept."""
+"""Bytes of the head and of the body of a request whose answer is kept, and of the answer's head."""
 
 Key = tuple[object, bytes]
 """Who asks where, and the digest of the head of the request."""
 
 
 class Kept(NamedTuple):
-    """An answer: the body of its request, its head up to the date, its body, and who wants to know
-    that it has been sent.
+    """An answer: the body of the request that it is for, its own head up to the date, what gives
+    its own body, and who wants to know that it has been sent.
     """
 
     asked: bytes
@@ -47,8 +47,10 @@ class Repeats:
         self._kept: dict[Key, Kept] = {}
         self._asked: set[Key] = set()
 
-    def key(self, conn: Any, octets: bytes) -> Key:
-        """The key of a request with this head on a connection."""
+    def key(self, conn: Any, octets: bytes) -> Key | None:
+        """The key of a request with this head on a connection; None where that is too long."""
+        if len(octets) > LONGEST:
+            return None
         return conn.stance, hashlib.blake2b(octets, digest_size=16, key=self._secret).digest()
 
     def is_asked_again(self, key: Key) -> bool:
@@ -77,9 +79,9 @@ class Repeats:
         return Repeated(conn, kept, block, began)
 
     def keep(self, key: Key, kept: Kept) -> None:
-        """Keep an answer; where there are too many, none of the others."""
-        if len(self._kept) >= MOST:
-            self._kept.clear()
+        """Keep an answer; where there are too many, the one that was kept first makes room."""
+        if key not in self._kept and len(self._kept) >= MOST:
+            self._kept.pop(next(iter(self._kept)), None)
         self._kept[key] = kept
 
 

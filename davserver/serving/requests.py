@@ -86,22 +86,22 @@ class DavRequest(HTTPRequest):
         except BaseException:
             self.abort()
             raise
-        if self._asked is not None:
-            self._keep()
+        gateway = self._gateway
         self.abort()
+        if self._asked is not None:
+            self._keep(self._asked, gateway)
         self._leave_body()
         return True
 
-    def _keep(self) -> None:
+    def _keep(self, asked: bytes, gateway: Any) -> None:
         """Keep the answer, if it may be given again."""
-        repeat, asked, head = self._gateway.repeat, self._asked, self._kept_head
-        if repeat is not None and asked is not None and head and not self.close_connection:
-            kept = Kept(asked, head, repeat, self._gateway.finished)
-            self.server.repeats.keep(self._key, kept)
+        head, repeat = self._kept_head, gateway.repeat
+        if repeat is not None and 0 < len(head) <= LONGEST and not self.close_connection:
+            self.server.repeats.keep(self._key, Kept(asked, head, repeat, gateway.finished))
 
     @property
     def is_repeated(self) -> bool:
-        """Whether it was asked before, so that its answer is worth keeping."""
+        """Whether the same was asked before, as far as its head tells, and all of it is here."""
         return self._asked is not None
 
     def _leave_body(self) -> None:
@@ -222,8 +222,10 @@ def refusal(refused: Refused, software: str) -> bytes:
 def _whole(inbox: Inbox, head: Head) -> bytes | None:
     """The body of a request, if it is short and has come already; it stays where it is."""
     length = head.length
-    if not length or length > LONGEST or head.waits:
-        return None if length != 0 else b""
+    if length == 0:
+        return b""
+    if length is None or length > LONGEST or head.waits:
+        return None
     body = inbox.peek(length)
     return body if len(body) == length else None
 

@@ -59,6 +59,8 @@ class DavServer(Server):
             ("localhost", listeners[0].port), app, numthreads=threads, timeout=IDLE_SECONDS
         )
         self.listeners = tuple(listeners)
+        self.ports = {id(one): str(one.port) for one in self.listeners}
+        """Those of the listeners, by identity: they may be closed before their connections."""
         self.tls = tls
         self.floor = floor
         self.most = connections
@@ -118,10 +120,10 @@ class DavServer(Server):
         self.is_draining = True
         end = time.monotonic() + seconds
         self._connections.retire()
-        if ends_idle:
-            # Nobody else will have who comes now: better they hear it at once.
-            for one in self.listeners:
-                one.socket.close()
+        # Whoever comes now is for others who have these sockets, or hears at once that there are
+        # none, instead of waiting for nobody.
+        for one in self.listeners:
+            one.socket.close()
         while self._connections.number and time.monotonic() < end and not is_hurried():
             if ends_idle:
                 self._connections.end_idle()

@@ -19,6 +19,9 @@ _PIECE = 1 << 16
 _LINE = 1 << 10
 """Bytes that are taken at a time where a line is wanted."""
 
+_FLOW = 1 << 20
+"""Bytes of a body after which it is one that somebody waits for, however fast they have come."""
+
 _SOON = 1
 """Milliseconds within which a client that reads takes what fills the kernel's buffer."""
 
@@ -34,14 +37,21 @@ class Inbox:
     """The incoming bytes of a connection, of which the head of a request is taken in one piece.
 
     Whoever needs more than has come lets ``wait`` wait, which is told how many bytes have come
-    since the time before. While it ``is_quiet`` nobody waits.
+    since the time before; so is ``flow``, when many have come without a wait. While it ``is_quiet``
+    nobody waits.
     """
 
     is_quiet = False
 
-    def __init__(self, connected: socket.socket, wait: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        connected: socket.socket,
+        wait: Callable[[int], None],
+        flow: Callable[[int], None] = lambda came: None,
+    ) -> None:
         self._socket = connected
         self._wait = wait
+        self._flow = flow
         self._held = b""
         self._searched = 0
         """Bytes of it that have no end of a head."""
@@ -55,9 +65,12 @@ class Inbox:
         return bool(self._held)
 
     def receive(self) -> bool:
-        """Take in what has come, if anything has. Gives whether the client may still send more.
-        Raises Broken.
+        """Take in what has come, if anything has and not enough is here. Gives whether the client
+        may still send more. Raises Broken.
         """
+        if len(self._held) > heads.LONGEST:
+            # Who sends request after request and waits for no answer is read no faster than that.
+            return True
         data = self._received(_PIECE)
         if data:
             self._held = self._held + data if self._held else data
@@ -112,6 +125,7 @@ class Inbox:
             view[:held], self._held = self._held[:held], self._held[held:]
             rest = view[held:]
             return held + (self._received_into(rest) or 0 if rest else 0)
+        self._tell_flow()
         while not self.is_quiet:
             size = self._received_into(view)
             if size is not None:
@@ -139,12 +153,19 @@ class Inbox:
 
     def _awaited(self, size: int) -> bytes:
         """What comes next; none at the end, or where nobody waits."""
+        self._tell_flow()
         while not self.is_quiet:
             data = self._received(size)
             if data is not None:
                 return data
             self._wait_for_more()
         return b""
+
+    def _tell_flow(self) -> None:
+        # Before more is read: who is refused there has lost nothing of what has come.
+        if self._came > _FLOW and not self.is_quiet:
+            came, self._came = self._came, 0
+            self._flow(came)
 
     def _wait_for_more(self) -> None:
         came, self._came = self._came, 0
@@ -257,12 +278,7 @@ class Outbox:
     def _sent(self, data: bytes | memoryview, block: bytes = b"") -> int:
         """How many bytes the kernel takes."""
         try:
-            if not block:
-                sent = self._socket.send(data)
-            elif self.can_send_files:
-                sent = self._socket.sendmsg((data, block))
-            else:
-                sent = self._socket.send(b"".join((data, block)))
+            sent = self._socket.sendmsg((data, block)) if block else self._socket.send(data)
         except _LATER:
             return 0
         except OSError as error:

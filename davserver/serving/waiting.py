@@ -8,6 +8,7 @@ import select
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 from cheroot.connections import ConnectionManager
@@ -110,9 +111,9 @@ class WaitingConnections(ConnectionManager):
 
     def retire(self) -> None:
         """Accept no more connections."""
-        for descriptor in self._listeners:
+        retired, self._listeners = self._listeners, {}
+        for descriptor in retired:
             self._epoll.unregister(descriptor)
-        self._listeners = {}
 
     def end_idle(self) -> None:
         """End the connections on which nothing is under way, but for those that have just begun:
@@ -223,7 +224,9 @@ class WaitingConnections(ConnectionManager):
 
     def _listen(self, events: int) -> None:
         for descriptor in self._listeners:
-            self._epoll.modify(descriptor, events)
+            # It may have been retired a moment ago.
+            with suppress(OSError):
+                self._epoll.modify(descriptor, events)
 
     def _run(self, expiration_interval: float) -> None:
         checked = time.monotonic()
@@ -247,11 +250,13 @@ class WaitingConnections(ConnectionManager):
     def _expire(self, now: float) -> None:
         expired = []
         with self._mutex:
-            for conns in self._waiting.values():
+            for waits, conns in self._waiting.items():
                 for descriptor, conn in list(conns.items()):
-                    if conn.last_used >= now - conn.patience:
+                    if conn.last_used < now - conn.patience:
+                        expired.append(conns.pop(descriptor))
+                    elif waits is not Waits.REST:
+                        # Those behind it have the same patience, and wait less long.
                         break
-                    expired.append(conns.pop(descriptor))
         for conn in expired:
             if conn.expire():
                 self.put(conn)

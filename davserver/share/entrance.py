@@ -24,7 +24,8 @@ class Entrance:
     """A context manager around one section, which ``over`` makes of the writer that it is given.
 
     ``admits`` is asked first, within it: where it says no, the section is left again for a while,
-    and in the end Fault 503 is raised. ``pause`` waits for some seconds.
+    and in the end Fault 503 is raised. ``refuse`` is called before it waits: what is to be refused
+    does not wait for that. ``pause`` waits for some seconds.
 
     Names are durable before it is left. Where it fails after names had been changed, it raises
     Fault 500 instead of what the storage said: nobody shall think that nothing is done.
@@ -32,7 +33,16 @@ class Entrance:
     A class, because every change passes here: generators take several times as long.
     """
 
-    __slots__ = ("_admits", "_has_changed", "_over", "_pause", "_section", "_state", "_transaction")
+    __slots__ = (
+        "_admits",
+        "_has_changed",
+        "_over",
+        "_pause",
+        "_refuse",
+        "_section",
+        "_state",
+        "_transaction",
+    )
 
     def __init__(
         self,
@@ -40,10 +50,12 @@ class Entrance:
         over: Callable[[Writer], Section],
         pause: Callable[[float], object],
         admits: Callable[[Section], bool] = lambda _: True,
+        refuse: Callable[[], object] = lambda: None,
     ) -> None:
         self._state = state
         self._over = over
         self._admits = admits
+        self._refuse = refuse
         self._pause = pause
 
     def __enter__(self) -> Section:
@@ -57,6 +69,8 @@ class Entrance:
                 self.__exit__(*sys.exc_info())
                 raise
             self.__exit__(None, None, None)
+            if not waited:
+                self._refuse()
             if waited >= PATIENCE:
                 raise faults.busy()
             self._pause(PAUSE_SECONDS)

@@ -93,7 +93,7 @@ class View:
         return tuple(lock for lock in found if self.holds(place, lock))
 
     def has_locks(self, place: Place) -> bool:
-        """Whether any locks are kept at or above a place, whether they hold or not."""
+        """Whether a lock that has not ended is kept at or above a place, even if it `holds` not."""
         return bool(self.reader.locks(place.key, self.now))
 
     def holds(self, place: Place, lock: Lock) -> bool:

@@ -31,7 +31,7 @@ def fill(target: int, source: Opened) -> None:
                 if error.errno not in _NO_SUCH_COPY:
                     raise
     size = source.facts.st_size
-    while data := os.read(source.fd, min(size + 1, _BLOCK)):
+    while data := os.read(source.fd, min(max(size + 1, _SMALL), _BLOCK)):
         write(target, data)
         if len(data) == size:
             # The whole of a small file: one read less for each of many.

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.commands.test_serve import COMMAND, refused, said_by
+from tests.processes.ground import until
 from tests.proxies.front import logged
 from tests.running import Running, lacking, program, run
 from tests.wire import talk
@@ -201,6 +202,24 @@ def test_sockets_that_are_handed_over(tmp_path: Path, root: Path, path: Path, ab
         assert f"and at unix:{path}" in server.said
         # It is systemd's.
         assert path.is_socket()
+
+
+def test_new_settings_take_no_login_from_who_can_reach_the_sockets(
+    tmp_path: Path, root: Path, above: None
+) -> None:
+    """Where those of systemd listen is in no setting."""
+    file = tmp_path / "davserver.toml"
+    there = f'root = "{root}"\ninsecure_http = true\n'
+    file.write_text(f'{there}user = "me"\n')
+    with socket.create_server(("0.0.0.0", 0)) as one:
+        server = Handed(root, sockets=[one], state=tmp_path / "state.db")
+        server.command[server.command.index(str(root))] = "--config"
+        server.command.insert(server.command.index("--config") + 1, str(file))
+        with server:
+            file.write_text(there)
+            server.process.send_signal(signal.SIGHUP)
+            until(lambda: "a login is needed there" in server.log.read_text())
+            assert talk.ask(server.port, "GET /file").status == 401
 
 
 WRONG = {

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from davserver.methods import propfind
 from davserver.protocol import multistatus
 from davserver.share.written import Written
 from davserver.state.rows import Spared
@@ -132,3 +133,23 @@ def test_a_link_never_leads_a_listing_in_circles(tmp_path: Path) -> None:
     answer = app("PROPFIND", "/", "Depth: infinity")
     assert [one.href for one in multistatus.parse(answer.body)] == ["/", "/d/", "/d/up/"]
     app.close()
+
+
+def test_only_short_questions_are_kept(tmp_path: Path) -> None:
+    """Little XML can name thousands of properties in a namespace of thousands of letters."""
+    asked = '<D:propfind xmlns:D="DAV:" xmlns:x="{}"><D:prop>{}</D:prop></D:propfind>'
+    short = asked.format("u:", "<x:a/>").encode()
+    long = asked.format("u:" + "n" * 3000, "<x:a/><x:b/><x:c/>").encode()
+    (tmp_path / "top").mkdir()
+    app = Inside(tmp_path / "state.db", {"": tmp_path / "top"})
+    try:
+        for body in (short, long):
+            assert app("PROPFIND", "/", "Depth: 0", body=body).status == 207
+    finally:
+        app.close()
+    assert len(long) < propfind.KEPT
+    assert short in propfind._forms
+    assert long not in propfind._forms
+    for number in range(100):
+        propfind._form(asked.format(f"u:{number}", "<x:a/>").encode())
+    assert len(propfind._forms) <= propfind._MOST_FORMS

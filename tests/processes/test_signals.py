@@ -350,3 +350,59 @@ def test_settings_that_workers_cannot_take_are_taken_when_they_can(
         server.process.send_signal(signal.SIGHUP)
         until(lambda: len(server.workers) == 2 and not set(before) & set(server.workers))
         assert talk.ask(server.port, "OPTIONS /").status == 200
+
+
+def test_an_access_log_that_was_moved_away_is_begun_anew(tmp_path: Path, root: Path) -> None:
+    """As logrotate does it, by each worker."""
+    log, old = tmp_path / "access.log", tmp_path / "access.log.1"
+    with (
+        Running(root, "--access-log", log, state=tmp_path / "state.db") as server,
+        connections(server) as clients,
+    ):
+        log.rename(old)
+        server.process.send_signal(signal.SIGUSR1)
+        until(log.exists)
+        for client in clients.values():
+            lines = -1
+            while len(log.read_text().splitlines()) <= lines or lines < 0:
+                lines = len(log.read_text().splitlines())
+                assert ask(client, "OPTIONS /").status == 200
+                time.sleep(0.05)
+        moved = old.read_text()
+        for client in clients.values():
+            assert ask(client, "GET /none").status == 404
+        until(lambda: log.read_text().count("GET /none") == len(clients))
+        assert old.read_text() == moved
+
+
+def test_whatever_fails_at_new_settings_ends_nobody(tmp_path: Path, root: Path) -> None:
+    change = "from davserver import renewal; renewal.renewed = lambda *given: 1 / 0"
+    with Altered(root, state=tmp_path / "state.db", change=change) as server:
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: "stay as they were: they cannot be read" in server.log.read_text())
+        assert "ZeroDivisionError" in server.log.read_text()
+        assert server.is_whole
+        assert talk.ask(server.port, "OPTIONS /").status == 200
+
+
+def tells_of_a_break(running: Running) -> bool:
+    """Whether the log tells of a connection that breaks, which only some want to know."""
+    with Talk(running.port) as client:
+        client.send(b"GET")
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    time.sleep(0.1)
+    return "a connection broke" in running.log.read_text()
+
+
+def test_new_workers_log_as_much_as_the_new_settings_want(tmp_path: Path, root: Path) -> None:
+    file = tmp_path / "davserver.toml"
+    file.write_text(f'root = "{root}"\n')
+
+    with Running("--config", file, state=tmp_path / "state.db") as running:
+        running.may_die = True
+        assert not tells_of_a_break(running)
+        old = running.workers
+        file.write_text(f'root = "{root}"\nverbose = true\naccess_log = "none"\n')
+        running.process.send_signal(signal.SIGHUP)
+        until(lambda: len(running.workers) == 2 and not set(old) & set(running.workers))
+        until(lambda: tells_of_a_break(running))

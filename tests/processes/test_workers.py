@@ -153,6 +153,38 @@ def test_a_worker_that_stands_still_is_replaced(tmp_path: Path, root: Path) -> N
         assert f"(process {victim}) stands still, and is ended" in running.log.read_text()
 
 
+def test_a_worker_that_never_becomes_ready_is_replaced(tmp_path: Path, root: Path) -> None:
+    hung = tmp_path / "hung"
+    change = (
+        "from pathlib import Path; import time; from davserver import worker"
+        "\nfrom davserver.processes import crew; crew.START_SECONDS = 2.0"
+        "\nserve = worker.Work._serve"
+        "\ndef slow(self, seat, held):"
+        f"\n    if seat.number == 1 and not Path({str(hung)!r}).exists():"
+        f"\n        Path({str(hung)!r}).touch(); time.sleep(60)"
+        "\n    return serve(self, seat, held)"
+        "\nworker.Work._serve = slow"
+    )
+    running = Altered(root, state=tmp_path / "state.db", change=change)
+    running.may_die = True
+    with running:
+        assert hung.exists()
+        assert "stands still, and is ended" in running.log.read_text()
+        assert talk.ask(running.port, "OPTIONS /").status == 200
+
+
+def test_an_end_by_a_signal_without_a_name_is_an_end_like_others(
+    tmp_path: Path, root: Path
+) -> None:
+    with Running(root, state=tmp_path / "state.db") as running:
+        running.may_die = True
+        victim = running.workers[0]
+        os.kill(victim, signal.SIGRTMIN + 6)
+        until(lambda: victim not in running.workers and len(running.workers) == 2)
+        assert talk.ask(running.port, "OPTIONS /").status == 200
+        assert f"was ended by signal {signal.SIGRTMIN + 6}" in running.log.read_text()
+
+
 def test_a_worker_that_waits_for_long_does_not_stand_still(tmp_path: Path, root: Path) -> None:
     """Only the thread that looks after connections counts."""
     change = IMPATIENT + (

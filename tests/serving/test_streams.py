@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -133,3 +134,19 @@ def test_a_head_that_drips_is_not_read_again_with_each_byte(
     far.sendall(b"\r\n\r\n")
     inbox.receive()
     assert inbox.head() == sent
+
+
+def test_who_waits_for_no_answer_is_read_no_faster_than_answered() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        near.setblocking(False)
+        far.setblocking(False)
+        inbox, most, rest = Inbox(near, never), 0, b""
+        for _ in range(20_000):
+            rest = rest or (HEAD + b"\r\n\r\n") * 10_000
+            with suppress(BlockingIOError):
+                rest = rest[far.send(rest) :]
+            assert inbox.receive()
+            most = max(most, len(inbox.peek(1 << 30)))
+            assert inbox.head() == HEAD
+        assert heads.LONGEST < most <= heads.LONGEST + (1 << 16)

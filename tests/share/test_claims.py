@@ -15,6 +15,7 @@ from davserver.share.claims import Access, access, are_apart
 from davserver.share.entrance import PATIENCE
 from davserver.shares import Shares
 from davserver.state import Intent, Operation
+from tests.security.inside import PATCH
 from tests.share.cases import LOCKINFO, PLAIN, TREE, at, thing
 from tests.share.conftest import Make
 from tests.share.dying import KILLED, forked
@@ -190,6 +191,27 @@ def test_patience_has_an_end(ground: Ground, served: Shares, waits: Waits, name:
             assert waits.count == 0
     ground.rest(served)
     assert ground.seen().is_clean
+
+
+REFUSED: dict[str, tuple[str, str, dict[str, str], bytes, int]] = {
+    "MKCOL of what is there": ("MKCOL", "/one/src/sub", {}, b"", 405),
+    "MKCOL without a parent": ("MKCOL", "/one/src/none/new", {}, b"", 409),
+    "LOCK without a parent": ("LOCK", "/one/src/none/new", {}, LOCKINFO, 409),
+    "DELETE of nothing": ("DELETE", "/one/src/none", {}, b"", 404),
+    "DELETE of half a tree": ("DELETE", "/one/src", {"Depth": "0"}, b"", 400),
+    "DELETE under a condition": ("DELETE", "/one/src", {"If": "(<urn:x>)"}, b"", 412),
+    "PROPPATCH of nothing": ("PROPPATCH", "/one/src/none", {}, PATCH, 404),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_to_be_refused_does_not_wait(
+    ground: Ground, served: Shares, waits: Waits, name: str
+) -> None:
+    method, url, headers, body, wanted = REFUSED[name]
+    with claimed(ground, Operation.CARRY):
+        assert asking(served)(method, url, headers, body) == wanted
+    assert waits.count == 0
 
 
 def test_who_is_told_to_come_back_is_told_when(

@@ -1,8 +1,9 @@
 """Room for whoever comes next: workers, descriptors and patience are not all taken by others."""
 
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from tests.faults.altered import Altered
@@ -46,6 +47,30 @@ def test_uploads_that_pause_after_they_have_flowed_freeze_nobody(tmp_path: Path)
             time.sleep(0.0005)
         time.sleep(0.2)
         assert answers(served.port)
+
+
+def test_uploads_that_flow_freeze_nobody(tmp_path: Path) -> None:
+    """However fast they are: each holds a thread for as long as it lasts."""
+    over = threading.Event()
+
+    def flow(one: Talk) -> None:
+        with suppress(OSError):
+            while not over.is_set():
+                one.send(talk.chunked(bytes(1 << 16), end=b""))
+
+    with serving(tmp_path, "--threads", "2") as served, ExitStack() as held:
+        held.callback(over.set)
+        for number in range(4):
+            one = held.enter_context(Talk(served.port))
+            one.send(talk.request(f"PUT /upload-{number}", "Transfer-Encoding: chunked"))
+            thread = threading.Thread(target=flow, args=(one,))
+            thread.start()
+            held.callback(thread.join)
+            held.callback(over.set)
+        time.sleep(0.5)
+        for _ in range(5):
+            assert answers(served.port)
+            time.sleep(0.1)
 
 
 def test_half_heads_and_rests_of_bodies_make_room(tmp_path: Path) -> None:

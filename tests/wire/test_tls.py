@@ -7,7 +7,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ import requests
 
 from tests.certificates import pairs
 from tests.certificates.pairs import Files
+from tests.faults.altered import Altered
 from tests.running import Running, program, run
 from tests.wire import talk
 from tests.wire.conftest import Served
@@ -161,7 +162,10 @@ def test_a_new_pair_is_taken_without_dropping_anybody(tmp_path: Path, files: Fil
         # A pair that cannot be used changes nothing.
         current.cert.write_text("no certificate")
         served.server.process.send_signal(signal.SIGHUP)
-        time.sleep(0.3)
+        until = time.monotonic() + talk.SECONDS
+        while served.server.log.read_text().count("the certificate in use stays") < 2:
+            assert time.monotonic() < until, "not every worker has looked at the new pair"
+            time.sleep(0.02)
         with talking(served.port, trusting(own)) as other:
             other.send(talk.request("GET /small"))
             assert other.reply().body == b"small"
@@ -212,3 +216,32 @@ def test_who_has_connected_is_served_when_new_settings_come(tmp_path: Path, file
             early.encrypt(trusting(files))
             early.send(talk.request("OPTIONS /"))
             assert early.reply().status == 200
+
+
+SLOW = """
+import time
+from davserver.tree import Upload
+write = Upload.write
+def slow(self, block):
+    time.sleep(0.4)
+    write(self, block)
+Upload.write = slow
+"""
+
+
+def test_an_upload_that_is_cut_off_leaves_nothing(tmp_path: Path, files: Files) -> None:
+    """What has come of it, and is read no more, is as the network had it: encrypted."""
+    root = tmp_path / "root"
+    root.mkdir()
+    content = random.Random(2).randbytes(1_000_000)
+    options = ("--cert", files.cert, "--key", files.key, "--workers", "1", "--drain-timeout", "1")
+    with (
+        Altered(root, *options, state=tmp_path / "state.db", change=SLOW) as server,
+        talking(server.port, trusting(files)) as one,
+    ):
+        one.send(talk.request("PUT /file", body=content))
+        time.sleep(0.2)
+        server.stop()
+        with suppress(OSError, talk.Ended):
+            assert one.reply().status >= 400
+    assert [path.name for path in root.iterdir()] == []
