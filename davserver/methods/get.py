@@ -79,21 +79,20 @@ def _found(request: Request, shares: Shares) -> Answer:
         described = _describe(place, facts, view.properties(place, facts))
         view.require(guard, facts, lambda _: faults.not_modified(described[1:]))
 
-        wanted: tuple[Range, ...] = ()
-        if request.method == "GET" and _range_holds(request, facts):
-            wanted = ranges.parse(request.headers.get("range"), facts.st_size)
-        answer, pieces = _answer(opened, facts.st_size, described, wanted)
-        is_small = not wanted and facts.st_size <= WHOLE
-        if revision and is_small and not conditions.are_in(request.headers):
-            answer = answer._replace(repeat=_repeat(shares.state, place, facts, revision))
-        if request.method == "GET":
-            pieces.begin()
+        if request.method == "HEAD":
+            answer = Answer(HTTPStatus.OK, described, b"", facts.st_size)
+        else:
+            holds = _range_holds(request, facts)
+            wanted = ranges.parse(request.headers.get("range"), facts.st_size) if holds else ()
+            answer = _answer(opened, described, wanted)
+            is_whole = not wanted and isinstance(answer.body, bytes)
+            if revision and is_whole and not conditions.are_in(request.headers):
+                answer = answer._replace(repeat=_repeat(shares.state, place, facts, revision))
     except BaseException:
         opened.close()
         raise
-    if request.method == "HEAD":
-        pieces.close()
-        return answer._replace(body=b"")
+    if isinstance(answer.body, bytes):
+        opened.close()
     return answer
 
 
@@ -101,7 +100,7 @@ def _repeat(state: State, place: Place, facts: Stat, revision: bytes) -> Repeat:
     """Gives the whole content again, as long as neither the facts of the file nor the store have
     changed.
     """
-    tree, local, size = place.share.tree, place.local, facts.st_size
+    tree, local, whole = place.share.tree, place.local, Range(0, facts.st_size - 1)
     then = resources.seen(facts)
 
     def repeat() -> bytes | None:
@@ -111,10 +110,9 @@ def _repeat(state: State, place: Place, facts: Stat, revision: bytes) -> Repeat:
         if opened is None:
             return None
         try:
-            if resources.seen(opened.facts) != then:
-                return None
-            block = opened.read(0, size)
-            return None if len(block) < size or opened.is_changed() else block
+            return _content(opened, whole) if resources.seen(opened.facts) == then else None
+        except _Changed:
+            return None
         finally:
             opened.close()
 
@@ -151,31 +149,60 @@ def _range_holds(request: Request, facts: Stat) -> bool:
 
 
 def _answer(
-    opened: Opened, size: int, described: tuple[tuple[str, str], ...], wanted: Sequence[Range]
-) -> tuple[Answer, "_Pieces"]:
-    if not wanted:
-        pieces = _Pieces(opened, [Range(0, size - 1)])
-        return Answer(HTTPStatus.OK, described, pieces, size), pieces
-    if len(wanted) == 1:
-        (one,) = wanted
-        where = ("Content-Range", f"bytes {one.first}-{one.last}/{size}")
-        pieces = _Pieces(opened, wanted)
-        return Answer(HTTPStatus.PARTIAL_CONTENT, (*described, where), pieces, one.size), pieces
+    opened: Opened, described: tuple[tuple[str, str], ...], wanted: Sequence[Range]
+) -> Answer:
+    """The file or ranges of it; what closes the file, too, if it is more than a little. Raises
+    _Changed, OSError.
+    """
+    size = opened.facts.st_size
+    if len(wanted) > 1:
+        return _multipart(opened, described, wanted)
+    status, one = HTTPStatus.OK, Range(0, size - 1)
+    if wanted:
+        status, (one,) = HTTPStatus.PARTIAL_CONTENT, wanted
+        described = (*described, ("Content-Range", f"bytes {one.first}-{one.last}/{size}"))
+    if one.size <= WHOLE:
+        return Answer(status, described, _content(opened, one))
+    return Answer(status, described, _Pieces(opened, [one]), one.size)
+
+
+def _multipart(
+    opened: Opened, described: tuple[tuple[str, str], ...], wanted: Sequence[Range]
+) -> Answer:
+    """As `_answer`, for several ranges (RFC 9110 section 15.3.7.2)."""
     boundary = secrets.token_hex(16)
     heads = [
         f"\r\n--{boundary}\r\nContent-Type: {described[0][1]}\r\n"
-        f"Content-Range: bytes {one.first}-{one.last}/{size}\r\n\r\n".encode("latin-1", "replace")
+        f"Content-Range: bytes {one.first}-{one.last}/{opened.facts.st_size}\r\n\r\n".encode(
+            "latin-1", "replace"
+        )
         for one in wanted
     ]
     end = f"\r\n--{boundary}--\r\n".encode()
     length = sum(map(len, heads)) + sum(one.size for one in wanted) + len(end)
     kind = ("Content-Type", f"multipart/byteranges; boundary={boundary}")
     pieces = _Pieces(opened, wanted, heads, end)
-    return Answer(HTTPStatus.PARTIAL_CONTENT, (kind, *described[1:]), pieces, length), pieces
+    return Answer(HTTPStatus.PARTIAL_CONTENT, (kind, *described[1:]), pieces, length)
+
+
+def _content(opened: Opened, one: Range) -> bytes:
+    """A little of a file, read in one piece. Raises OSError, _Changed where the file was written to
+    meanwhile.
+    """
+    block = opened.read(one.first, one.size)
+    while len(block) < one.size:
+        more = opened.read(one.first + len(block), one.size - len(block))
+        if not more:
+            raise _Changed
+        block += more
+    if opened.is_changed():
+        raise _Changed
+    return block
 
 
 class _Pieces(FileContent):
-    """The bytes of ranges, each behind its head where it has one; closing it closes the file.
+    """The bytes of ranges, each behind its head where it has one; closing it closes the file. The
+    first block is read at once: raises OSError, _Changed.
 
     Before the last block of a range CutShort is raised if the file was written to meanwhile, and
     instead of a block that cannot be read.
@@ -192,13 +219,8 @@ class _Pieces(FileContent):
             ),
             (end,),
         )
-
-    def begin(self) -> None:
-        """Read the first block while another answer is still possible. Raises OSError where it
-        cannot be read, _Changed where it was the last and the file was written to meanwhile.
-        """
-        first = next(self._blocks, b"")
-        self._blocks = chain((first,), self._blocks)
+        # While another answer is still possible.
+        self._blocks = chain((next(self._blocks, b""),), self._blocks)
 
     def __next__(self) -> bytes:
         try:

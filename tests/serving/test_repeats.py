@@ -472,6 +472,8 @@ def test_a_damaged_store_is_told_at_once(served: Served) -> None:
 def test_who_is_about_to_end_says_so(served: Served) -> None:
     with Talk(served.port) as client:
         asked(client, GET, ASKED)
+        # It has to be waited for again by then: else it is ended at once.
+        time.sleep(0.2)
         served.server.is_draining = True
         assert asked(client, GET)["connection"] == "close"
         assert client.is_ended()
