@@ -70,16 +70,17 @@ def run(request: Request, shares: Shares) -> Answer:
             if settled.in_the_way:
                 return _blocked(shares, asked, settled.in_the_way)
             if settled.creates and upload is not None:
-                section.create_locked(place, upload, wanted)
+                wanted = section.create_locked(place, upload, wanted)
             elif not settled.creates:
-                section.grant(place, wanted)
+                wanted = section.grant(place, wanted)
             # Else there is nothing: now with an empty file.
             creates = settled.creates
             done = not creates or upload is not None
 
     counts.lock("granted")
     status = HTTPStatus.CREATED if settled.creates else HTTPStatus.OK
-    return _discovery(shares, place, status, (("Lock-Token", f"<{wanted.token}>"),))
+    covering = (*settled.covering, wanted)
+    return _discovery(shares, covering, status, (("Lock-Token", f"<{wanted.token}>"),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,12 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
-    """``in_the_way`` are locks on members of what is to be locked deeply."""
+    """``covering`` are locks that hold there already, ``in_the_way`` those on members of what is to
+    be locked deeply.
+    """
 
     creates: bool
+    covering: tuple[Lock, ...]
     in_the_way: tuple[Lock, ...]
 
 
@@ -115,7 +119,8 @@ def _settle(view: View, asked: _Asked) -> _Settled:
     if covering:
         counts.lock("refused")
         raise faults.lock_conflict(view.root_href(lock) for lock in covering)
-    return _Settled(creates, below)
+    there = tuple(lock for lock in held if lock.covers(wanted.root))
+    return _Settled(creates, there, below)
 
 
 def _blocked(shares: Shares, asked: _Asked, in_the_way: Sequence[Lock]) -> Answer:
@@ -151,14 +156,18 @@ def _refresh(shares: Shares, place: Place, target: Target, guard: Guard, timeout
         section.writer.refresh_lock(token, timeout, section.now + timeout)
 
     counts.lock("refreshed")
-    return _discovery(shares, place, HTTPStatus.OK, ())
+    covering = [lock for lock in shares.view().locks(place) if lock.covers(place.path)]
+    return _discovery(shares, covering, HTTPStatus.OK, ())
 
 
 def _discovery(
-    shares: Shares, place: Place, status: HTTPStatus, extra: tuple[tuple[str, str], ...]
+    shares: Shares,
+    covering: Sequence[Lock],
+    status: HTTPStatus,
+    extra: tuple[tuple[str, str], ...],
 ) -> Answer:
+    """The answer that tells of all locks that cover a resource."""
     view = shares.view()
-    covering = [lock for lock in view.locks(place) if lock.covers(place.path)]
     content = forms.lockdiscovery(covering, view.now, view.root_href)
     body = (
         '<?xml version="1.0" encoding="utf-8"?>\n<D:prop xmlns:D="DAV:">'

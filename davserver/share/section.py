@@ -82,17 +82,20 @@ class Section(Steps):
         directory.replace(own.name, directory, place.name)
         self.writer.remove_intent(intent.id)
 
-    def create_locked(self, place: Place, upload: Upload, wanted: Lock) -> None:
-        """Make an empty file and grant a lock on it, which nothing is in the way of."""
+    def create_locked(self, place: Place, upload: Upload, wanted: Lock) -> Lock:
+        """Make an empty file and grant a lock on it, which nothing is in the way of. Gives the lock
+        with its end.
+        """
         self._make_way(place)
         stamp = upload.stamp()
         intent = self.writer.add_intent(
             Intent(Operation.CREATE, target=place.key, moved=stamp),
         )
-        self._add_lock(place, wanted, stamp)
+        granted = self._add_lock(place, wanted, stamp)
         self.writer.commit()
         upload.publish(self.names.changing(place), place.name)
         self.finish(intent)
+        return granted
 
     def make_collection(
         self, place: Place, mode: int | None = None, like: Place | None = None
@@ -302,10 +305,10 @@ class Section(Steps):
             self.touch(place, touch.new_time)
             self.finish(touch)
 
-    def grant(self, place: Place, wanted: Lock) -> None:
-        """Keep a lock that nothing is in the way of; its life begins now."""
+    def grant(self, place: Place, wanted: Lock) -> Lock:
+        """Keep a lock that nothing is in the way of. Its life begins now; gives it with its end."""
         self._make_sure_of(place)
-        self._add_lock(place, wanted, place.share.tree.stamp(place.local) or UNKNOWN)
+        return self._add_lock(place, wanted, place.share.tree.stamp(place.local) or UNKNOWN)
 
     def _make_sure_of(self, place: Place) -> None:
         """Rows outlast a loss of power where the state lies: so must the name that they are of. Who
@@ -315,10 +318,11 @@ class Section(Steps):
             self.names.changing(place)
             self.names.sync()
 
-    def _add_lock(self, place: Place, wanted: Lock, stamp: Stamp) -> None:
-        expires = self.now + wanted.timeout
+    def _add_lock(self, place: Place, wanted: Lock, stamp: Stamp) -> Lock:
+        granted = replace(wanted, expires=self.now + wanted.timeout, stamp=stamp)
         self.writer.remove_ended_locks(self.now)
-        self.writer.add_lock(replace(wanted, root=place.key, expires=expires, stamp=stamp))
+        self.writer.add_lock(replace(granted, root=place.key))
+        return granted
 
     def _wanted_time(self, text: str) -> int:
         when = date(text)

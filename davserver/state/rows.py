@@ -212,10 +212,19 @@ class WritableRows(Rows):
         self._require_file = require_file
         self._filled: tuple[int, ...] | None = None
         """What `_look` has found; None where nobody has looked since the last change."""
+        self._seen: dict[tuple[Path, float, bool], tuple[Lock, ...]] = {}
+        """Locks that were asked for since then: a request looks at the same ones several times."""
         self.has_intended = False
         """Whether an intent has been kept, so that a failure leaves something to settle."""
         self._is_writing = False
         self._is_trying = False
+
+    def locks(self, path: Path, now: float, *, below: bool = False) -> tuple[Lock, ...]:
+        key = (path, now, below)
+        found = self._seen.get(key)
+        if found is None:
+            found = self._seen[key] = super().locks(path, now, below=below)
+        return found
 
     def _is_filled(self, table: str) -> bool:
         # Within the transaction nobody else adds any rows.
@@ -330,7 +339,7 @@ class WritableRows(Rows):
             self._is_writing = False
 
     def begin(self) -> None:
-        self._filled = None
+        self._forget()
         if self._is_writing:
             return
         self._require_file()
@@ -344,10 +353,15 @@ class WritableRows(Rows):
         """Take back what has been changed since the last commit, and end the transaction, if one
         has begun.
         """
-        self._filled = None
+        self._forget()
         self._is_writing = False
         with suppress(sqlite3.Error):
             self._connection.execute("ROLLBACK")
+
+    def _forget(self) -> None:
+        """What was read may be another thing now."""
+        self._filled = None
+        self._seen.clear()
 
     def commit(self) -> None:
         self.end()

@@ -108,6 +108,22 @@ def test_ctrl_c_reaches_every_process(server: Running, root: Path) -> None:
     assert (root / "file").read_bytes() == b"ab"
 
 
+def test_who_has_just_come_is_answered(server: Running, root: Path) -> None:
+    """The sockets that clients connect to are closed by then."""
+    (root / "file").write_bytes(b"content")
+    with Talk(server.port) as upload, Talk(server.port) as idle:
+        upload.send(talk.request("PUT /other", "Content-Length: 2", "Expect: 100-continue"))
+        assert upload.begin()[0] == 100
+        assert ask(idle, "OPTIONS /").status == 200
+        with Talk(server.port) as new, Ending(server):
+            assert idle.is_ended()
+            new.send(talk.request("GET /file"))
+            answer = new.reply()
+            assert (answer.status, answer["connection"]) == (200, "close")
+            upload.send(b"ab")
+            assert upload.reply().status == 201
+
+
 def test_who_does_not_read_is_cut_at_the_limit(tmp_path: Path, root: Path) -> None:
     (root / "file").write_bytes(bytes(64 * MEBIBYTE))
     options = ("--drain-timeout", "1")
