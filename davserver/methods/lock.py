@@ -151,7 +151,7 @@ def _refresh(shares: Shares, place: Place, target: Target, guard: Guard, timeout
             raise faults.not_your_lock()
         return lock
 
-    with shares.section(place) as section:
+    with shares.section(place, settle=settle) as section:
         settle(section)
         section.writer.refresh_lock(token, timeout, section.now + timeout)
 

@@ -51,7 +51,7 @@ def run(request: Request, shares: Shares) -> Answer:
 
             def commit() -> Stat | None:
                 nonlocal facts
-                with shares.section(place) as section:
+                with shares.section(place, settle=settle) as section:
                     found = settle(section)
                     if found is None:
                         section.publish(place, upload)

@@ -29,7 +29,7 @@ def run(request: Request, shares: Shares) -> Answer:
             raise faults.not_your_lock()
         view.require(guard, subject.mapped)
 
-    with shares.section(place) as section:
+    with shares.section(place, settle=settle) as section:
         settle(section)
         section.writer.remove_lock(token)
 

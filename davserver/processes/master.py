@@ -166,7 +166,8 @@ class Master:
             elif self._crew.has_failed:
                 self._code = 1
                 self._stop(now)
-        if self._wants_renewal and self._has_greeted and self._coming is None:
+        may_renew = self._has_greeted and self._coming is None and not self._is_stopping
+        if self._wants_renewal and may_renew:
             self._wants_renewal = False
             self._begin_renewal()
         for crew in [crew for crew in self._leaving if not crew.pids]:

@@ -9,6 +9,9 @@ from typing import Protocol
 from davserver import counts
 from davserver.protocol import faults
 
+FLOW = 1 << 20
+"""Bytes of a body after which it is one that somebody waits for, however fast they have come."""
+
 _SOON = 1
 """Milliseconds for which a worker waits without letting anybody know."""
 
@@ -53,6 +56,8 @@ class Pace:
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         if poll.poll(_SOON):
+            if self._came > FLOW:
+                self.hold()
             return
         self.hold()
         began = time.monotonic()

@@ -10,6 +10,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -81,7 +82,9 @@ class Repeats:
     def keep(self, key: Key, kept: Kept) -> None:
         """Keep an answer; where there are too many, the one that was kept first makes room."""
         if key not in self._kept and len(self._kept) >= MOST:
-            self._kept.pop(next(iter(self._kept)), None)
+            # Another thread may take one away in the same moment.
+            with suppress(RuntimeError, StopIteration):
+                self._kept.pop(next(iter(self._kept)), None)
         self._kept[key] = kept
 
 

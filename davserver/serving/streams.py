@@ -13,14 +13,12 @@ from collections.abc import Callable
 
 from davserver.protocol.messages import CutShort, Stretch
 from davserver.serving import heads
+from davserver.serving.pace import FLOW
 
 _PIECE = 1 << 16
 """Bytes that are taken at a time where nobody knows how many will come."""
 _LINE = 1 << 10
 """Bytes that are taken at a time where a line is wanted."""
-
-_FLOW = 1 << 20
-"""Bytes of a body after which it is one that somebody waits for, however fast they have come."""
 
 _SOON = 1
 """Milliseconds within which a client that reads takes what fills the kernel's buffer."""
@@ -37,8 +35,8 @@ class Inbox:
     """The incoming bytes of a connection, of which the head of a request is taken in one piece.
 
     Whoever needs more than has come lets ``wait`` wait, which is told how many bytes have come
-    since the time before; so is ``flow``, when many have come without a wait. While it ``is_quiet``
-    nobody waits.
+    since the time before; so is ``flow``, when as many as `pace.FLOW` have come without a wait.
+    While it ``is_quiet`` nobody waits.
     """
 
     is_quiet = False
@@ -94,11 +92,13 @@ class Inbox:
             new = self._held[max(0, self._searched - 1) :]
             is_longer = len(self._held) >> 10 != self._searched >> 10
             self._searched = len(self._held)
-            if is_longer or heads.is_telling(new):
+            if is_longer or len(self._held) > heads.LONGEST or heads.is_telling(new):
                 heads.check(self._held)
             return None
         self._searched = 0
         octets, self._held = self._held[:end], self._held[end + 4 :]
+        # Of what has come only the rest can be of a body.
+        self._came = len(self._held)
         if len(octets) > heads.LONGEST_LINE:
             heads.check(octets)
         return octets
@@ -163,7 +163,7 @@ class Inbox:
 
     def _tell_flow(self) -> None:
         # Before more is read: who is refused there has lost nothing of what has come.
-        if self._came > _FLOW and not self.is_quiet:
+        if self._came > FLOW and not self.is_quiet:
             came, self._came = self._came, 0
             self._flow(came)
 

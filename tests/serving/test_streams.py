@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from davserver.serving import heads
+from davserver.serving import heads, pace
 from davserver.serving.heads import Refused
 from davserver.serving.streams import Inbox, Outbox
 
@@ -150,3 +150,42 @@ def test_who_waits_for_no_answer_is_read_no_faster_than_answered() -> None:
             most = max(most, len(inbox.peek(1 << 30)))
             assert inbox.head() == HEAD
         assert heads.LONGEST < most <= heads.LONGEST + (1 << 16)
+
+
+def test_a_head_that_is_too_long_is_refused_however_its_pieces_come(
+    ends: tuple[Inbox, socket.socket],
+) -> None:
+    """One that is neither refused nor read would be looked at for ever."""
+    inbox, far = ends
+    for piece in (60_000, heads.LONGEST - 60_000, 4):
+        far.sendall(
+            b"GET / HTTP/1.1\r\nX: ".ljust(piece, b"x") if piece == 60_000 else b"x" * piece
+        )
+        came = len(inbox.peek(1 << 30))
+        while len(inbox.peek(1 << 30)) < came + piece:
+            assert inbox.receive()
+        if piece > 4:
+            assert inbox.head() is None
+    with pytest.raises(Refused, match="too long"):
+        inbox.head()
+
+
+def test_bytes_of_earlier_requests_are_of_no_body() -> None:
+    told: list[int] = []
+    near, there = socket.socketpair()
+    with near, there:
+        near.settimeout(5)
+        inbox = Inbox(near, never, told.append)
+        head = HEAD + b"\r\nX: " + b"x" * 1000 + b"\r\n\r\n"
+        for _ in range(1100):
+            there.sendall(head)
+            assert inbox.receive()
+            assert inbox.head() is not None
+        there.sendall(b"body")
+        assert inbox.read1(4) == b"body"
+        assert not told
+        for _ in range(40):
+            there.sendall(b"x" * 30_000)
+            assert len(inbox.read1(30_000)) == 30_000
+        assert len(told) == 1
+        assert told[0] > pace.FLOW

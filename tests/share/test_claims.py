@@ -200,6 +200,9 @@ REFUSED: dict[str, tuple[str, str, dict[str, str], bytes, int]] = {
     "DELETE of nothing": ("DELETE", "/one/src/none", {}, b"", 404),
     "DELETE of half a tree": ("DELETE", "/one/src", {"Depth": "0"}, b"", 400),
     "DELETE under a condition": ("DELETE", "/one/src", {"If": "(<urn:x>)"}, b"", 412),
+    "PUT under a condition": ("PUT", "/one/src/a", {"If-Match": '"none"'}, b"x", 412),
+    "UNLOCK without a lock": ("UNLOCK", "/one/src/a", {"Lock-Token": "<urn:x>"}, b"", 409),
+    "refresh without a lock": ("LOCK", "/one/src/a", {"If": "(<urn:x>)"}, b"", 412),
     "PROPPATCH of nothing": ("PROPPATCH", "/one/src/none", {}, PATCH, 404),
 }
 
