@@ -95,8 +95,8 @@ ATOMICITY = (
         "lock-without-intent",
         "The file of a LOCK on nothing yet appears before its lock is kept.",
         "share/section.py",
-        "        self._add_lock(place, wanted, stamp)\n        self.writer.commit()\n",
-        "        self._add_lock(place, wanted, stamp)\n",
+        "        granted = self._add_lock(place, wanted, stamp)\n        self.writer.commit()\n",
+        "        granted = self._add_lock(place, wanted, stamp)\n",
         _killed("LOCK nothing yet"),
     ),
     Mutant(
@@ -140,7 +140,7 @@ TOGETHER = (
         "asked-once",
         "Conditions and locks of a PUT are not asked again where it is committed.",
         "methods/put.py",
-        "                with shares.section(place) as section:\n"
+        "                with shares.section(place, settle=settle) as section:\n"
         "                    found = settle(section)\n",
         "                found = settle(shares.view())\n"
         "                with shares.section(place) as section:\n",
@@ -149,10 +149,12 @@ TOGETHER = (
     ),
     Mutant(
         "lock-asked-once",
-        "Whether a LOCK is in the way of another is not asked again where it is granted.",
+        "Whether a LOCK is in the way of another is not asked where it is granted, but before.",
         "methods/lock.py",
-        "            settled = _settle(section, asked)\n",
-        "",
+        "            section = held.enter_context(shares.section(place, settle=settle))\n"
+        "            settled = settle(section)\n",
+        "            settled = settle(shares.view())\n"
+        "            section = held.enter_context(shares.section(place, settle=settle))\n",
         "tests/methods/test_asked_twice.py"
         "::test_what_others_did_meanwhile_counts[LOCK of what is locked]",
     ),
