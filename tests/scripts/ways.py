@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from davserver.serving import DavServer, bind
+from davserver.serving.repeats import Repeats
 from davserver.wsgi import App, Environ, StartResponse
 from tests.scripts.language import octets
 
@@ -170,14 +171,24 @@ class Listening:
     """A server whose application can be exchanged, on a port that the system chose."""
 
     def __init__(self) -> None:
-        self.app: App
+        self._app: App
         self._listener = bind("127.0.0.1", 0)
         self._server = DavServer(self._call, [self._listener], 2)
         self._server.prepare()
         self.port = self._listener.port
 
+    @property
+    def app(self) -> App:
+        """The application. A new one knows nothing of what others have answered."""
+        return self._app
+
+    @app.setter
+    def app(self, app: App) -> None:
+        self._app = app
+        self._server.repeats = Repeats()
+
     def _call(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        return self.app(environ, start_response)
+        return self._app(environ, start_response)
 
     @classmethod
     @contextmanager
