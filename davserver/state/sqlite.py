@@ -95,13 +95,7 @@ class SqliteState:
     def write(self, settle: Settle | None = None) -> "_Transaction":
         if self._damage:
             raise faults.damaged_state(self._damage)
-        rows = WritableRows(
-            self._connection(),
-            self._translate,
-            self._owners,
-            self._require_file,
-            self._unchanged,
-        )
+        rows = WritableRows(self._connection(), self._translate, self._owners, self._require_file)
         return _Transaction(rows, self._gate, settle)
 
     def bury_owners(self) -> None:
