@@ -232,8 +232,8 @@ class WritableRows(Rows):
 
     def _look(self) -> tuple[int, ...]:
         """Of each of `_TABLES`, whether it has rows. SQLite is asked, though what is kept may tell
-        it, too: it lets go of the interpreter. Without that a thread that comes back again and again
-        passes those that wait for their turn by hundreds (`tests.bench.inside`).
+        it, too: it lets go of the interpreter. Without that a thread that comes back again and
+        again passes those that wait for their turn by hundreds (`tests.bench.inside`).
         """
         (found,) = self._rows(_FILLED, ())
         return found
