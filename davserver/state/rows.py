@@ -1,18 +1,15 @@
-"""What the SQLite store holds, row by row: the queries."""
+"""What the SQLite store holds, row by row: the queries, and the words that they are made of."""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import Any
 
 from davserver.protocol.faults import Fault
 from davserver.protocol.locks import Lock
 from davserver.protocol.paths import Path, is_below
 from davserver.protocol.properties import Stored
-from davserver.protocol.resources import UNKNOWN, Stamp
+from davserver.protocol.resources import Stamp
 from davserver.state import Intent, Operation, keys
-from davserver.state.owners import Owners
 from davserver.state.unchanged import Unchanged
 
 _NOTHING = sqlite3.connect(":memory:", check_same_thread=False)
@@ -21,18 +18,18 @@ _NOTHING = sqlite3.connect(":memory:", check_same_thread=False)
 Translate = Callable[[sqlite3.DatabaseError], Exception]
 """Gives what is to be raised instead: an error of the operating system, or a Fault."""
 
-_STAMP = "inode, born, kind"
-_LOCK = f"token, parent, name, deep, exclusive, owner, principal, timeout, expires, {_STAMP}"
-_AT = "parent = ? AND name = ?"
-_BELOW = "parent = ? OR (parent >= ? AND parent < ?)"
-_AT_OR_BELOW = f"({_AT}) OR {_BELOW}"
-_INTENT = (
+STAMP = "inode, born, kind"
+LOCK = f"token, parent, name, deep, exclusive, owner, principal, timeout, expires, {STAMP}"
+AT = "parent = ? AND name = ?"
+BELOW = "parent = ? OR (parent >= ? AND parent < ?)"
+AT_OR_BELOW = f"({AT}) OR {BELOW}"
+INTENT = (
     "owner, lasts, operation, source, target, staged, aside, displaced, moved, left_behind,"
     " replaced, old_time, new_time"
 )
 
-_TABLES = ("intent", "lock", "property")
-_FILLED = "SELECT " + ", ".join(f"EXISTS (SELECT 1 FROM {table})" for table in _TABLES)
+TABLES = ("intent", "lock", "property")
+FILLED = "SELECT " + ", ".join(f"EXISTS (SELECT 1 FROM {table})" for table in TABLES)
 
 
 class Rows:
@@ -53,23 +50,23 @@ class Rows:
             " CROSS JOIN lock ON parent = known.column1 AND name = known.column2"
         )
         if below:
-            found += f" UNION SELECT rowid FROM lock WHERE {_BELOW}"
+            found += f" UNION SELECT rowid FROM lock WHERE {BELOW}"
             values += keys.below(path)
-        query = f"SELECT {_LOCK} FROM lock WHERE rowid IN ({found}) ORDER BY rowid"
+        query = f"SELECT {LOCK} FROM lock WHERE rowid IN ({found}) ORDER BY rowid"
         return tuple(self._locks(query, values, now))
 
     def locks_on_members(self, path: Path, now: float) -> dict[str, list[Lock]]:
         found: dict[str, list[Lock]] = {}
         if not self._is_filled("lock"):
             return found
-        query = f"SELECT {_LOCK} FROM lock WHERE parent = ?"
+        query = f"SELECT {LOCK} FROM lock WHERE parent = ?"
         for lock in self._locks(query, [keys.key(path)], now):
             if lock.root:
                 found.setdefault(lock.root[-1], []).append(lock)
         return found
 
     def lock(self, token: str, now: float) -> Lock | None:
-        found = self._locks(f"SELECT {_LOCK} FROM lock WHERE token = ?", [token], now)
+        found = self._locks(f"SELECT {LOCK} FROM lock WHERE token = ?", [token], now)
         return next(found, None)
 
     def count_locks(self, now: float) -> int:
@@ -80,7 +77,7 @@ class Rows:
         found = Stored()
         if not self._is_filled("property"):
             return found
-        query = f"SELECT property, value, kind FROM property WHERE {_AT}"
+        query = f"SELECT property, value, kind FROM property WHERE {AT}"
         for name, value, kind in self._rows(query, keys.place(path)):
             found[name] = value
             found.kind = kind
@@ -102,7 +99,7 @@ class Rows:
     def has_rows(self, path: Path, *, below: bool = True) -> bool:
         if not (self._is_filled("property") or self._is_filled("lock")):
             return False
-        where, values = (_AT_OR_BELOW, keys.below(path)) if below else (_AT, [])
+        where, values = (AT_OR_BELOW, keys.below(path)) if below else (AT, [])
         values = [*keys.place(path), *values]
         query = (
             f"SELECT EXISTS (SELECT 1 FROM property WHERE {where})"
@@ -112,7 +109,7 @@ class Rows:
         return bool(found and found[0][0])
 
     def with_properties(self, path: Path) -> tuple[Path, ...]:
-        query = f"SELECT DISTINCT parent, name FROM property WHERE {_AT_OR_BELOW}"
+        query = f"SELECT DISTINCT parent, name FROM property WHERE {AT_OR_BELOW}"
         rows = self._rows(query, [*keys.place(path), *keys.below(path)])
         return tuple(keys.joined(parent, name) for parent, name in rows)
 
@@ -120,7 +117,7 @@ class Rows:
         values = [*keys.place(path), *keys.below(path)]
         found: dict[Path, Stamp] = {}
         for table in ("lock", "property"):
-            query = f"SELECT DISTINCT parent, name, {_STAMP} FROM {table} WHERE {_AT_OR_BELOW}"
+            query = f"SELECT DISTINCT parent, name, {STAMP} FROM {table} WHERE {AT_OR_BELOW}"
             for parent, name, *stamp in self._rows(query, values):
                 found[keys.joined(parent, name)] = Stamp(*stamp)
         return found
@@ -128,7 +125,7 @@ class Rows:
     def intents(self) -> tuple[Intent, ...]:
         if not self._is_filled("intent"):
             return ()
-        query = f"SELECT id, {_INTENT} FROM intent ORDER BY id"
+        query = f"SELECT id, {INTENT} FROM intent ORDER BY id"
         return tuple(_intent(row) for row in self._rows(query, ()))
 
     def has_discards(self, path: Path) -> bool:
@@ -141,8 +138,8 @@ class Rows:
         """Whether a table has any rows: most requests meet none, and one query tells that of all
         tables and paths.
         """
-        found = self._rows(_FILLED, ())
-        return bool(found and found[0][_TABLES.index(table)])
+        found = self._rows(FILLED, ())
+        return bool(found and found[0][TABLES.index(table)])
 
     def _locks(self, query: str, values: Sequence[object], now: float) -> Iterator[Lock]:
         for row in self._rows(query, values):
@@ -193,229 +190,6 @@ class Spared(Rows):
         return found
 
 
-class WritableRows(Rows):
-    """What a `Writer` gives to whoever holds the gate. SQLite's own transaction begins with the
-    first change: most sections change no row.
-    """
-
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        translate: Translate,
-        owners: Owners,
-        require_file: Callable[[], None],
-    ) -> None:
-        super().__init__(connection, translate)
-        self._owners = owners
-        self._require_file = require_file
-        self._filled: tuple[int, ...] | None = None
-        """What `_look` has found; None where nobody has looked since the last change."""
-        self._seen: dict[tuple[Path, float, bool], tuple[Lock, ...]] = {}
-        """Locks that were asked for since then: a request looks at the same ones several times."""
-        self.has_intended = False
-        """Whether an intent has been kept, so that a failure leaves something to settle."""
-        self._is_writing = False
-        self._is_trying = False
-
-    def locks(self, path: Path, now: float, *, below: bool = False) -> tuple[Lock, ...]:
-        key = (path, now, below)
-        found = self._seen.get(key)
-        if found is None:
-            found = self._seen[key] = super().locks(path, now, below=below)
-        return found
-
-    def _is_filled(self, table: str) -> bool:
-        # Within the transaction nobody else adds any rows.
-        if self._filled is None:
-            self._filled = self._look()
-        return bool(self._filled[_TABLES.index(table)])
-
-    def _look(self) -> tuple[int, ...]:
-        """Of each of `_TABLES`, whether it has rows. SQLite is asked, though what is kept may tell
-        it, too: it lets go of the interpreter. Without that a thread that comes back again and
-        again passes those that wait for their turn by hundreds (`tests.bench.inside`).
-        """
-        (found,) = self._rows(_FILLED, ())
-        return found
-
-    def add_lock(self, lock: Lock) -> None:
-        self._run(
-            f"INSERT INTO lock ({_LOCK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            lock.token,
-            *keys.place(lock.root),
-            lock.deep,
-            lock.exclusive,
-            lock.owner,
-            lock.principal,
-            lock.timeout,
-            lock.expires,
-            *_stamp(lock.stamp),
-        )
-
-    def refresh_lock(self, token: str, timeout: int, expires: float) -> None:
-        self._run(
-            "UPDATE lock SET timeout = ?, expires = ? WHERE token = ?", timeout, expires, token
-        )
-
-    def remove_lock(self, token: str) -> None:
-        self._run("DELETE FROM lock WHERE token = ?", token)
-
-    def remove_ended_locks(self, now: float) -> None:
-        self._run("DELETE FROM lock WHERE expires <= ?", now)
-
-    def remove_locks(self, path: Path, *, at: bool = True) -> None:
-        self._run(f"DELETE FROM lock WHERE {_BELOW}", *keys.below(path))
-        if at:
-            self._run(f"DELETE FROM lock WHERE {_AT}", *keys.place(path))
-
-    def set_property(self, path: Path, name: str, value: str, stamp: Stamp = UNKNOWN) -> None:
-        query = "INSERT OR REPLACE INTO property VALUES (?, ?, ?, ?, ?, ?, ?)"
-        self._run(query, *keys.place(path), name, value, *_stamp(stamp))
-
-    def remove_property(self, path: Path, name: str) -> None:
-        query = f"DELETE FROM property WHERE {_AT} AND property = ?"
-        self._run(query, *keys.place(path), name)
-
-    def remove_properties(self, path: Path) -> None:
-        self._run(f"DELETE FROM property WHERE {_AT}", *keys.place(path))
-        self._run(f"DELETE FROM property WHERE {_BELOW}", *keys.below(path))
-
-    def move_properties(self, source: Path, target: Path) -> None:
-        self._move("property", source, target)
-
-    def move_locks(self, source: Path, target: Path) -> None:
-        self._move("lock", source, target)
-
-    def copy_properties(self, source: Path, target: Path, stamp: Stamp = UNKNOWN) -> None:
-        self._run(
-            "INSERT INTO property SELECT ?, ?, property, value, ?, ?, ? FROM property"
-            f" WHERE {_AT} AND (? IN (0, kind) OR kind = 0)",
-            *keys.place(target),
-            *_stamp(stamp),
-            *keys.place(source),
-            stamp.kind,
-        )
-
-    def restamp(self, path: Path, stamp: Stamp, was: int = 0) -> None:
-        for table in ("lock", "property"):
-            query = f"DELETE FROM {table} WHERE {_AT} AND kind NOT IN (0, ?)"
-            self._run(query, *keys.place(path), was or stamp.kind)
-            query = f"UPDATE {table} SET inode = ?, born = ?, kind = ? WHERE {_AT}"
-            self._run(query, *_stamp(stamp), *keys.place(path))
-
-    def add_intent(self, intent: Intent) -> Intent:
-        self.has_intended = True
-        owner = self._owners.me
-        query = f"INSERT INTO intent ({_INTENT}) VALUES ({', '.join('?' * 13)})"
-        number = self._run(query, *_values(replace(intent, owner=owner))).lastrowid
-        return replace(intent, owner=owner, id=number or 0)
-
-    def change_intent(self, intent: Intent) -> None:
-        self.has_intended = True
-        query = f"UPDATE intent SET ({_INTENT}) = ({', '.join('?' * 13)}) WHERE id = ?"
-        self._run(query, *_values(intent), intent.id)
-
-    def move_discards(self, source: Path, target: Path) -> None:
-        _, *bounds = keys.below(source)
-        self._run(
-            "UPDATE intent SET source = CAST(? || substr(source, ?) AS BLOB)"
-            " WHERE operation = ? AND source >= ? AND source < ?",
-            keys.key(target),
-            len(keys.key(source)) + 1,
-            Operation.DISCARD.value,
-            *bounds,
-        )
-
-    def remove_intent(self, number: int) -> None:
-        self._run("DELETE FROM intent WHERE id = ?", number)
-
-    def end(self) -> None:
-        """Keep what has been changed, and end the transaction."""
-        if self._is_writing:
-            self._run("COMMIT")
-            self._is_writing = False
-
-    def begin(self) -> None:
-        self._forget()
-        if self._is_writing:
-            return
-        self._require_file()
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.DatabaseError as error:
-            raise self._translate(error) from error
-        self._is_writing = True
-
-    def undo(self) -> None:
-        """Take back what has been changed since the last commit, and end the transaction, if one
-        has begun.
-        """
-        self._forget()
-        self._is_writing = False
-        with suppress(sqlite3.Error):
-            self._connection.execute("ROLLBACK")
-
-    def _forget(self) -> None:
-        """What was read may be another thing now."""
-        self._filled = None
-        self._seen.clear()
-
-    def commit(self) -> None:
-        self.end()
-        # More rows follow, behind a change of names that could not be taken back.
-        self.begin()
-        if self._is_trying:
-            self._run("SAVEPOINT attempt")
-
-    def is_orphan(self, intent: Intent) -> bool:
-        return not intent.lasts or not self._owners.is_alive(intent.owner)
-
-    def ahead(self, boot: str, seconds: float) -> float:
-        """See `SqliteState.ahead`."""
-        self._run("DELETE FROM clock WHERE boot != ?", boot)
-        self._run("INSERT OR IGNORE INTO clock VALUES (?, ?)", boot, seconds)
-        ((found,),) = self._rows("SELECT ahead FROM clock", ())
-        return float(found)
-
-    @contextmanager
-    def attempt(self) -> Iterator[None]:
-        self._run("SAVEPOINT attempt")
-        self._is_trying = True
-        try:
-            yield
-        except BaseException:
-            self._run("ROLLBACK TO attempt")
-            self._run("RELEASE attempt")
-            raise
-        finally:
-            self._is_trying = False
-        self._run("RELEASE attempt")
-
-    def _move(self, table: str, source: Path, target: Path) -> None:
-        self._run(
-            f"UPDATE {table} SET parent = ?, name = ? WHERE {_AT}",
-            *keys.place(target),
-            *keys.place(source),
-        )
-        self._run(
-            f"UPDATE {table} SET parent = CAST(? || substr(parent, ?) AS BLOB) WHERE {_BELOW}",
-            keys.key(target),
-            len(keys.key(source)) + 1,
-            *keys.below(source),
-        )
-
-    def _run(self, query: str, *values: object) -> sqlite3.Cursor:
-        self.begin()
-        try:
-            return self._connection.execute(query, values)
-        except sqlite3.DatabaseError as error:
-            raise self._translate(error) from error
-
-
-def _stamp(stamp: Stamp) -> tuple[int, int, int]:
-    return stamp.inode, stamp.born, stamp.kind
-
-
 def _lock(row: tuple[Any, ...]) -> Lock:
     token, parent, name, deep, exclusive, owner, principal, timeout, expires, *stamp = row
     return Lock(
@@ -428,22 +202,6 @@ def _lock(row: tuple[Any, ...]) -> Lock:
         timeout,
         expires,
         Stamp(*stamp),
-    )
-
-
-def _values(intent: Intent) -> tuple[object, ...]:
-    """An intent in the order of `_INTENT`."""
-    paths = (intent.source, intent.target, intent.staged, intent.aside, intent.displaced)
-    stamps = (intent.moved, intent.left, intent.replaced)
-    return (
-        intent.owner,
-        intent.lasts,
-        intent.operation.value,
-        *map(keys.key, paths),
-        *(" ".join(map(str, _stamp(stamp))) for stamp in stamps),
-        # A file may be from a time that no integer of SQLite can hold.
-        str(intent.old_time),
-        str(intent.new_time),
     )
 
 

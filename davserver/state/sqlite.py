@@ -17,10 +17,11 @@ from urllib.parse import quote
 
 from davserver.protocol import faults
 from davserver.state import Settle, copying, errors, schema
+from davserver.state.changes import WritableRows
 from davserver.state.gate import Gate, emptied
 from davserver.state.lending import Lending
 from davserver.state.owners import Owners
-from davserver.state.rows import Spared, WritableRows
+from davserver.state.rows import Spared
 from davserver.state.unchanged import Unchanged
 
 log = logging.getLogger("davserver.storage")

@@ -358,7 +358,7 @@ def test_an_import_is_all_or_nothing(
     ground.give("a", "b", "c")
     text = ground.run("export").out.replace("&amp;", "").replace(xml("a"), xml("z"))
     before = ground.rows()
-    from davserver.state.rows import WritableRows
+    from davserver.state.changes import WritableRows
 
     real = WritableRows.set_property
 

@@ -188,10 +188,10 @@ ROWS = (
     Mutant(
         "every-occurrence",
         "A MOVE replaces the path of the source wherever it comes in that of a member.",
-        "state/rows.py",
-        'f"UPDATE {table} SET parent = CAST(? || substr(parent, ?) AS BLOB) WHERE {_BELOW}"',
+        "state/changes.py",
+        'f"UPDATE {table} SET parent = CAST(? || substr(parent, ?) AS BLOB) WHERE {BELOW}"',
         'f"UPDATE {table} SET parent = CAST("\n'
-        '            f"replace(parent, substr(parent, 1, ?2 - 1), ?1) AS BLOB) WHERE {_BELOW}"',
+        '            f"replace(parent, substr(parent, 1, ?2 - 1), ?1) AS BLOB) WHERE {BELOW}"',
         "tests/contract/test_state.py::test_a_repeated_name_is_replaced_only_once[one store]",
     ),
     Mutant(

@@ -13,7 +13,7 @@ from davserver.methods.outcome import FINAL
 from davserver.protocol import multistatus
 from davserver.protocol.paths import Path as PathOfState
 from davserver.state import Intent, Operation
-from davserver.state.rows import WritableRows
+from davserver.state.changes import WritableRows
 from davserver.tree import Directory, Opened
 from tests.methods.conftest import Place
 from tests.security.inside import Inside
