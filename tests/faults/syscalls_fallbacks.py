@@ -12,13 +12,16 @@ from tests.faults.strace import Call
 
 _ASKING = ("openat2", "newfstatat", "fstat", "listxattr")
 _FULL = ("ENOSPC", "EDQUOT")
+_CARRIES_OVER = "-shm>, F_SETLK, {l_type=F_WRLCK, .*l_start=121,"
+"""What SQLite locks for a checkpoint: the byte WAL_CKPT_LOCK of its format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
     """``scenarios`` and ``told`` are patterns: of the scenario's name, and of the call in strace's
     words. ``calls`` and ``errors`` are all where they are empty. ``until`` is a pattern of the call
-    after whose success the excuse ends, ``since`` of the one after which it begins.
+    after whose success the excuse ends, ``since`` of the one after which it begins, once more where
+    it had ended.
     """
 
     reason: str
@@ -36,9 +39,18 @@ class Fallback:
             and (not self.calls or call.name in self.calls)
             and (not self.errors or error in self.errors)
             and re.search(self.told, str(call)) is not None
-            and not (self.until and any(re.search(self.until, one) for one in before))
-            and (not self.since or any(re.search(self.since, one) for one in before))
+            and self._begun(before) > _last(self.until, before)
         )
+
+    def _begun(self, before: Sequence[str]) -> int:
+        """The place from which on it holds: 0 is before all of them, -1 is nowhere."""
+        return _last(self.since, before) if self.since else 0
+
+
+def _last(pattern: str, calls: Sequence[str]) -> int:
+    """The place of the last call that a pattern fits, from 1 on; -1 where there is none."""
+    fitting = (place for place, call in enumerate(calls, 1) if re.search(pattern, call))
+    return max(fitting, default=-1) if pattern else -1
 
 
 UNSUPPORTED = {
@@ -131,6 +143,13 @@ FALLBACKS = (
         calls=("pread64",),
         told="-wal>",
         since="fdatasync.*-wal>",
+    ),
+    Fallback(
+        "SQLite syncs its log once more before it carries it over: later, too",
+        calls=("fdatasync",),
+        told="-wal>",
+        since=_CARRIES_OVER,
+        until="pwrite64.*-wal>",
     ),
     Fallback(
         "the number of the next in the queue of the gate: the order suffers, not the exclusion",

@@ -76,9 +76,21 @@ def attempt(error: str, status: int, after: World, call: str = "fsync", told: st
     )
 
 
+LOG = "16<state.db-wal>"
+WRITTEN = f'pwrite64({LOG}, "2"..., 24, 56) = 24'
+SYNCED = f"fdatasync({LOG}) = 0"
+CHECKPOINT = "fcntl(10<state.db-shm>, F_SETLK, {l_type=F_WRLCK, l_whence=SEEK_SET, l_start=121, "
+
+
+def synced(*before: str) -> Attempt:
+    """A PUT that was answered 204 although a sync of SQLite's log has failed."""
+    return replace(attempt("EIO", 204, AFTER, "fdatasync", LOG), before_it=before, of_state=True)
+
+
 @pytest.mark.parametrize(
     "one",
     [
+        synced(WRITTEN, SYNCED, CHECKPOINT),
         attempt("EIO", 500, BEFORE),
         attempt("EIO", 500, AFTER),
         attempt("ENOSPC", 507, BEFORE),
@@ -99,6 +111,8 @@ def test_all_of_the_old_or_all_of_the_new_is_sound(one: Attempt) -> None:
     ("one", "phrase"),
     [
         (attempt("EIO", 204, AFTER), "although the call was needed"),
+        (synced(WRITTEN), "although the call was needed"),
+        (synced(WRITTEN, SYNCED, CHECKPOINT, WRITTEN), "although the call was needed"),
         (attempt("EIO", 204, BEFORE), "MIXED"),
         (attempt("EIO", 507, BEFORE), "instead of"),
         (attempt("ENOSPC", 500, BEFORE), "instead of"),
