@@ -20,6 +20,11 @@ _PIECE = 1 << 16
 _LINE = 1 << 10
 """Bytes that are taken at a time where a line is wanted."""
 
+_SENT = 1 << 19
+"""Bytes of a file that the kernel is asked to send at a time. It takes any number, but holds back
+the ends of packets until the call ends: a GiB in one call costs a third more CPU than so.
+"""
+
 _SOON = 1
 """Milliseconds within which a client that reads takes what fills the kernel's buffer."""
 
@@ -289,7 +294,10 @@ class Outbox:
     def _sent_of(self, stretch: Stretch) -> int:
         try:
             sent = os.sendfile(
-                self._socket.fileno(), stretch.descriptor, stretch.first, stretch.size
+                self._socket.fileno(),
+                stretch.descriptor,
+                stretch.first,
+                min(stretch.size, _SENT),
             )
         except BlockingIOError:
             return 0
