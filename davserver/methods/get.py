@@ -23,6 +23,7 @@ from davserver.protocol import (
     resources,
 )
 from davserver.protocol.messages import (
+    WHOLE,
     Answer,
     CutShort,
     FileContent,
@@ -37,8 +38,6 @@ from davserver.shares import Shares
 from davserver.state import State
 from davserver.tree import Opened
 
-WHOLE = 1 << 17
-"""Bytes up to which what is wanted is read and sent in one piece, with the head of the answer."""
 BLOCK = 1 << 16
 """Bytes of a larger one that are read at a time, where the kernel does not send it by itself."""
 
@@ -85,9 +84,11 @@ def _found(request: Request, shares: Shares) -> Answer:
             holds = _range_holds(request, facts)
             wanted = ranges.parse(request.headers.get("range"), facts.st_size) if holds else ()
             answer = _answer(opened, described, wanted)
-            is_whole = not wanted and isinstance(answer.body, bytes)
-            if revision and is_whole and not conditions.are_in(request.headers):
-                answer = answer._replace(repeat=_repeat(shares.state, place, facts, revision))
+            is_kept = revision and isinstance(answer.body, bytes)
+            if is_kept and not conditions.are_in(request.headers):
+                one = wanted[0] if wanted else Range(0, facts.st_size - 1)
+                repeat = _repeat(shares.state, place, facts, revision, one)
+                answer = answer._replace(repeat=repeat)
     except BaseException:
         opened.close()
         raise
@@ -96,21 +97,22 @@ def _found(request: Request, shares: Shares) -> Answer:
     return answer
 
 
-def _repeat(state: State, place: Place, facts: Stat, revision: bytes) -> Repeat:
-    """Gives the whole content again, as long as neither the facts of the file nor the store have
-    changed.
+def _repeat(state: State, place: Place, facts: Stat, revision: bytes, one: Range) -> Repeat:
+    """Gives ``one`` of the content again, or another range, as long as neither the facts of the
+    file nor the store have changed.
     """
-    tree, local, whole = place.share.tree, place.local, Range(0, facts.st_size - 1)
+    tree, local = place.share.tree, place.local
     then = resources.seen(facts)
 
-    def repeat() -> bytes | None:
+    def repeat(wanted: Range | None) -> bytes | None:
         if state.revision() != revision:
             return None
         opened = tree.open(local)
         if opened is None:
             return None
         try:
-            return _content(opened, whole) if resources.seen(opened.facts) == then else None
+            is_same = resources.seen(opened.facts) == then
+            return _content(opened, wanted or one) if is_same else None
         except _Changed:
             return None
         finally:

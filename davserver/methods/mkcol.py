@@ -6,6 +6,7 @@ from davserver.methods import allow
 from davserver.protocol import conditions, faults, messages, plan, resources
 from davserver.protocol.faults import Fault
 from davserver.protocol.messages import Answer, Request
+from davserver.protocol.ranges import Range
 from davserver.share import Place, View
 from davserver.shares import Shares
 from davserver.state import State
@@ -50,7 +51,7 @@ def _refused_again(fault: Fault, state: State, place: Place) -> Answer:
     tree, local, body = place.share.tree, place.local, answer.body
     assert isinstance(body, bytes)
 
-    def repeat() -> bytes | None:
+    def repeat(_: Range | None) -> bytes | None:
         there = tree.find(local)
         is_same = there is not None and resources.is_collection(there) and not state.damage
         return body if is_same else None

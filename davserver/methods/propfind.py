@@ -20,6 +20,7 @@ from davserver.protocol.locks import Lock
 from davserver.protocol.messages import Answer, Repeat, Request
 from davserver.protocol.paths import Path
 from davserver.protocol.properties import SUPPORTEDLOCK, Stored
+from davserver.protocol.ranges import Range
 from davserver.protocol.resources import Stat
 from davserver.share import Place, View
 from davserver.shares import Shares
@@ -70,7 +71,7 @@ def _repeat(
         return None
     tree, local, then = place.share.tree, place.local, resources.seen(facts)
 
-    def repeat() -> bytes | None:
+    def repeat(_: Range | None) -> bytes | None:
         if state.revision() != revision:
             return None
         now = tree.look(local)

@@ -9,8 +9,12 @@ from davserver.protocol import multistatus
 from davserver.protocol.faults import Fault
 from davserver.protocol.headers import Headers
 from davserver.protocol.paths import Path, Target
+from davserver.protocol.ranges import Range
 
 TEXT = "text/plain; charset=utf-8"
+
+WHOLE = 1 << 17
+"""Bytes of content up to which an answer is made in one piece, to be sent with its head."""
 
 
 class Body(Protocol):
@@ -53,9 +57,12 @@ class Request:
         return self.target.path if self.target else ()
 
 
-Repeat = Callable[[], bytes | None]
+Repeat = Callable[[Range | None], bytes | None]
 """Gives the body of the same answer for another time it is asked for, as it would be made now; None
 where the answer may be another one by now. Raises OSError.
+
+Where the answer is a range of a content, it gives another range of it, too, of `WHOLE` bytes at
+most.
 """
 
 

@@ -266,15 +266,15 @@ class DavConnection(HTTPConnection):
     def _answer(self, octets: bytes) -> DavRequest | Repeated:
         """What answers a request with this head. Raises Refused."""
         repeats: Repeats = self.server.repeats
-        key = repeats.key(self, octets)
+        asked = repeats.asked(self, octets)
         # An answer that ends the connection says so in its head.
-        if key is not None and not self.server.is_ending:
-            repeated = repeats.find(self, key)
+        if asked is not None and not self.server.is_ending:
+            repeated = repeats.find(self, asked)
             if repeated is not None:
                 return repeated
         request = parse(octets)
-        is_again = key is not None and repeats.is_asked_again(key)
-        return DavRequest(self.server, self, request, key if is_again else None)
+        is_again = asked is not None and repeats.is_asked_again(asked.key)
+        return DavRequest(self.server, self, request, asked if is_again else None)
 
     def _wait_to_write(self) -> bool:
         self.events, self.waits = WRITES, Waits.READER

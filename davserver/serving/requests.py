@@ -13,7 +13,7 @@ from davserver import counts
 from davserver.protocol.messages import CutShort, Stretch
 from davserver.serving.bodies import ChunkedBody, Invite, SizedBody
 from davserver.serving.heads import Head, Refused
-from davserver.serving.repeats import LONGEST, Kept, Key, date_line
+from davserver.serving.repeats import LONGEST, Asked, Kept, date_line
 from davserver.serving.streams import Inbox
 
 log = logging.getLogger("davserver.serving")
@@ -25,16 +25,17 @@ DRAIN = 1 << 16
 class DavRequest(HTTPRequest):
     """A request whose head is sound. cheroot's class is the interface that its gateways know.
 
-    With a ``key`` it was asked before, and its answer is kept if it may be given again.
+    ``asked`` says what is known of it if it was asked before: its answer is kept if it may be given
+    again.
     """
 
     # Instead of cheroot's, which prepares for a parser of its own.
-    def __init__(self, server: Any, conn: Any, head: Head, key: Key | None = None) -> None:
+    def __init__(self, server: Any, conn: Any, head: Head, asked: Asked | None = None) -> None:
         self.server = server
         self.conn = conn
         self.head = head
-        self._key = key
-        self._asked = None if key is None else _whole(conn.rfile, head)
+        self._asked = asked
+        self._body = None if asked is None else _whole(conn.rfile, head)
         self._kept_head = b""
         """That of the answer up to its date."""
         self.sent_headers = False
@@ -88,21 +89,21 @@ class DavRequest(HTTPRequest):
             raise
         gateway = self._gateway
         self.abort()
-        if self._asked is not None:
-            self._keep(self._asked, gateway)
+        if self._asked is not None and self._body is not None:
+            self._keep(self._asked, self._body, gateway)
         self._leave_body()
         return True
 
-    def _keep(self, asked: bytes, gateway: Any) -> None:
+    def _keep(self, asked: Asked, body: bytes, gateway: Any) -> None:
         """Keep the answer, if it may be given again."""
         head, repeat = self._kept_head, gateway.repeat
         if repeat is not None and 0 < len(head) <= LONGEST and not self.close_connection:
-            self.server.repeats.keep(self._key, Kept(asked, head, repeat, gateway.finished))
+            self.server.repeats.keep(asked, Kept(body, head, repeat, gateway.finished))
 
     @property
     def is_repeated(self) -> bool:
         """Whether the same was asked before, as far as its head tells, and all of it is here."""
-        return self._asked is not None
+        return self._body is not None
 
     def _leave_body(self) -> None:
         """What the application has left of the body is skipped, if that is little: nobody waits for
