@@ -250,13 +250,16 @@ class Shares:
                     self._discard_work(share)
 
     def tend(self) -> None:
-        """Finish what others have left, and discard what is needed no longer. What cannot be
-        discarded stays, unseen, and is logged once.
+        """Finish what others have left, and discard what is needed no longer, rows of locks that
+        have ended too. What cannot be discarded stays, unseen, and is logged once.
         """
         try:
             if self.state.read().intents():
                 with self.section():
                     pass
+            if self.state.read().has_ended_locks(self.now):
+                with self._section() as section:
+                    section.writer.remove_ended_locks(section.now)
             self._empty()
             if not self.state.damage and any(self._has_trash(one) for one in self.all.values()):
                 self._remove_trash()

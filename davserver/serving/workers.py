@@ -10,12 +10,15 @@ import logging
 import math
 import threading
 import time
+from time import sleep
 from typing import Any
 
 from cheroot.workers.threadpool import ThreadPool
 
 LONG_SECONDS = 0.002
 """How long a leader may serve until the next worker leads."""
+LONGEST_SECONDS = 4 * LONG_SECONDS
+"""The same while all are served in less: to look takes the interpreter away from the leader."""
 CALM_SECONDS = 0.1
 """After how long without a request nobody looks any more how long the leader takes."""
 SPARE = 4
@@ -51,6 +54,7 @@ class Workers(ThreadPool):
         self._served = 0
         self._seen = 0
         self._calm_from = 0.0
+        self._pause = LONG_SECONDS
         self._alarm = threading.Event()
         self._is_watched = True
         self._is_stopping = False
@@ -70,10 +74,13 @@ class Workers(ThreadPool):
     def look(self, seconds: float) -> None:
         """Wait, ``seconds`` at most, and let the next worker lead if the leader takes long."""
         now = time.monotonic()
-        if self._since < math.inf or self._served != self._seen:
+        served = self._served - self._seen
+        if self._since < math.inf or served:
             self._seen, self._calm_from = self._served, now + CALM_SECONDS
         if now < self._calm_from:
-            time.sleep(LONG_SECONDS)
+            are_short = served * LONG_SECONDS > self._pause
+            self._pause = min(2 * self._pause, LONGEST_SECONDS) if are_short else LONG_SECONDS
+            sleep(self._pause)
             self._relieve()
             return
         self._is_watched = False
@@ -139,7 +146,7 @@ class Workers(ThreadPool):
                 # This thread would die of it, and the server with it.
                 if self.server.ready:
                     log.exception("cannot wait for connections")
-                    time.sleep(LONG_SECONDS)
+                    sleep(LONG_SECONDS)
         if conn is None:
             return None
         self._served += 1

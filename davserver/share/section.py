@@ -66,7 +66,7 @@ class Section(Steps):
         if self.writer.has_rows(place.key, below=False):
             self.writer.restamp(place.key, upload.stamp())
             # Before the content: that cannot be taken back.
-            self.writer.commit()
+            self.writer.keep()
         directory = self.names.changing(place)
         way = self.names.way(place)
         if upload.name is not None or way is not None:
@@ -320,7 +320,6 @@ class Section(Steps):
 
     def _add_lock(self, place: Place, wanted: Lock, stamp: Stamp) -> Lock:
         granted = replace(wanted, expires=self.now + wanted.timeout, stamp=stamp)
-        self.writer.remove_ended_locks(self.now)
         self.writer.add_lock(replace(granted, root=place.key))
         return granted
 

@@ -92,6 +92,9 @@ class Reader(Protocol):
     def count_locks(self, now: float) -> int:
         """How many locks there are."""
 
+    def has_ended_locks(self, now: float) -> bool:
+        """Whether locks that have ended are still kept."""
+
     def properties(self, path: Path) -> Stored:
         """The dead properties of a resource: names with their elements as XML."""
 
@@ -178,6 +181,9 @@ class Writer(Reader, Protocol):
 
     def commit(self) -> None:
         """Keep what has been changed so far, whatever comes, and go on: nobody else gets in."""
+
+    def keep(self) -> None:
+        """As `commit`, where no more rows follow, as far as is known."""
 
     def is_orphan(self, intent: Intent) -> bool:
         """Whether an intent is somebody else's to finish: its owner is dead or has failed."""

@@ -117,7 +117,8 @@ class WritableRows(Rows):
         )
 
     def restamp(self, path: Path, stamp: Stamp, was: int = 0) -> None:
-        for table in ("lock", "property"):
+        # Asked before the first change: after it nothing is known of any table.
+        for table in [one for one in ("lock", "property") if self._is_filled(one)]:
             query = f"DELETE FROM {table} WHERE {AT} AND kind NOT IN (0, ?)"
             self._run(query, *keys.place(path), was or stamp.kind)
             query = f"UPDATE {table} SET inode = ?, born = ?, kind = ? WHERE {AT}"
@@ -179,6 +180,12 @@ class WritableRows(Rows):
         """What was read may be another thing now."""
         self._filled = None
         self._seen.clear()
+
+    def keep(self) -> None:
+        if self._is_trying:
+            self.commit()
+        else:
+            self.end()
 
     def commit(self) -> None:
         self.end()

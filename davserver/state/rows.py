@@ -73,6 +73,12 @@ class Rows:
         found = self._rows("SELECT count(*) FROM lock WHERE expires > ?", [now])
         return found[0][0] if found else 0
 
+    def has_ended_locks(self, now: float) -> bool:
+        if not self._is_filled("lock"):
+            return False
+        found = self._rows("SELECT EXISTS (SELECT 1 FROM lock WHERE expires <= ?)", [now])
+        return bool(found and found[0][0])
+
     def properties(self, path: Path) -> Stored:
         found = Stored()
         if not self._is_filled("property"):

@@ -146,6 +146,7 @@ def test_a_lock_ends_by_the_time_that_is_given(stores: Stores) -> None:
         assert (read().lock("t", now) is not None) is lives
         assert bool(read().locks_on_members(A, now)) is lives
         assert read().count_locks(now) == lives
+        assert read().has_ended_locks(now) is not lives
     with write() as writer:
         writer.refresh_lock("t", 90, NOW + 100)
     found = read().lock("t", NOW + 50)
@@ -155,6 +156,11 @@ def test_a_lock_ends_by_the_time_that_is_given(stores: Stores) -> None:
         writer.add_lock(lock("u", AB, expires=NOW + 10))
         writer.remove_ended_locks(NOW + 10)
     assert tokens(read().locks(AB, NOW)) == {"t"}
+    assert not read().has_ended_locks(NOW + 99)
+    assert read().has_ended_locks(NOW + 100)
+    with write() as writer:
+        writer.remove_lock("t")
+    assert not read().has_ended_locks(NOW + 100)
 
 
 def test_locks_are_removed_by_token_and_by_tree(stores: Stores) -> None:
@@ -504,6 +510,29 @@ def test_an_attempt_is_taken_back_alone(stores: Stores) -> None:
             writer.commit()
             writer.remove_property(("z",), "p")
     assert having(read()) == {AB}
+
+
+def test_what_is_kept_stays_whatever_follows(stores: Stores) -> None:
+    read, write = stores
+
+    def fail(writer: Writer) -> None:
+        writer.set_property(A, "p", "<p/>")
+        writer.keep()
+        writer.set_property(AB, "p", "<p/>")
+        raise RuntimeError("on purpose")
+
+    with pytest.raises(RuntimeError, match="on purpose"), write() as writer:
+        fail(writer)
+    assert having(read()) == {A}
+    with write() as writer:
+        writer.remove_property(A, "p")
+        with pytest.raises(RuntimeError, match="on purpose"), writer.attempt():
+            fail(writer)
+        writer.set_property(("z",), "p", "<p/>")
+    assert having(read()) == {A, ("z",)}
+    with write() as writer:
+        writer.keep()
+    assert having(read()) == {A, ("z",)}
 
 
 def test_a_failure_is_settled_where_an_intent_was_kept(stores: Stores) -> None:

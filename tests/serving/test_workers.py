@@ -98,6 +98,31 @@ def test_a_request_that_takes_long_holds_nobody_up(calm: float) -> None:
         assert (first.reply().body, second.reply().body) == (b"ok", b"ok")
 
 
+@pytest.mark.parametrize("seconds", [0.0, 2 * workers.LONG_SECONDS])
+def test_quick_requests_are_looked_at_less_often(
+    monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """The control: those that take long are looked at as often as it can be."""
+    pauses: list[float] = []
+
+    def note(pause: float) -> None:
+        pauses.append(pause)
+        time.sleep(pause)
+
+    monkeypatch.setattr(workers, "sleep", note)
+    with serving() as served, Talk(served.port) as client:
+        served.before = lambda: time.sleep(seconds)
+        for _ in range(200):
+            client.send(QUICK * 3)
+            assert [client.reply().status for _ in range(3)] == [200] * 3
+        assert (max(pauses) == workers.LONGEST_SECONDS) == (not seconds)
+        # And one that takes long is seen soon all the same.
+        client.send(talk.request("GET /slow"))
+        assert talk.ask(served.port, "GET /quick").body == b"ok"
+        served.go.set()
+        assert client.reply().body == b"ok"
+
+
 @pytest.mark.parametrize("aside", [True, False])
 def test_who_waits_for_a_disk_says_so_and_holds_nobody_up(
     monkeypatch: pytest.MonkeyPatch, aside: bool

@@ -1,11 +1,13 @@
 """At rest a tree holds nothing of the server's own: a stop discards what it has the time for."""
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from davserver import shares
+from davserver.protocol.locks import Lock
 from davserver.tree import TRASH
 from tests.running import Running
 from tests.security.inside import Inside
@@ -48,3 +50,21 @@ def test_a_stop_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.Monke
     again.shares.tend()
     again.close()
     assert os.listdir(root) == []
+
+
+def test_a_lock_that_has_ended_leaves_no_row(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    with closing(Inside(tmp_path / "state.db", {"": root})) as app:
+        own, now = app.shares, app.shares.now
+        with own.state.write() as writer:
+            for token, seconds in (("ended", -1), ("lives", 60)):
+                key = own.to_read((token,)).key
+                writer.add_lock(Lock(token, key, False, True, "", "", 60, now + seconds))
+        assert own.state.read().has_ended_locks(now)
+        own.tend()
+        assert not own.state.read().has_ended_locks(now)
+        assert own.state.read().has_ended_locks(now + 60)
+        revision = own.state.revision()
+        own.tend()
+        assert own.state.revision() == revision
