@@ -278,8 +278,7 @@ class Section(Steps):
         if facts is None:
             # Gone behind the server's back, since this was settled.
             raise faults.not_found()
-        self._make_sure_of(place)
-        stamp = place.share.tree.stamp(place.local) or UNKNOWN
+        stamp = self._make_sure_of(place)
         times = [change.text for change in changes if change.name == LAST_MODIFIED]
         touch = None
         if times:
@@ -292,6 +291,7 @@ class Section(Steps):
                     new_time=self._wanted_time(times[-1]),
                 )
             )
+        self.writer.restamp(place.key, stamp)
         for change in changes:
             if change.name == LAST_MODIFIED:
                 continue
@@ -299,7 +299,6 @@ class Section(Steps):
                 self.writer.remove_property(place.key, change.name)
             else:
                 self.writer.set_property(place.key, change.name, change.value, stamp)
-        self.writer.restamp(place.key, stamp)
         # The file last: rows can be taken back.
         if touch is not None:
             self.touch(place, touch.new_time)
@@ -307,16 +306,17 @@ class Section(Steps):
 
     def grant(self, place: Place, wanted: Lock) -> Lock:
         """Keep a lock that nothing is in the way of. Its life begins now; gives it with its end."""
-        self._make_sure_of(place)
-        return self._add_lock(place, wanted, place.share.tree.stamp(place.local) or UNKNOWN)
+        return self._add_lock(place, wanted, self._make_sure_of(place))
 
-    def _make_sure_of(self, place: Place) -> None:
+    def _make_sure_of(self, place: Place) -> Stamp:
         """Rows outlast a loss of power where the state lies: so must the name that they are of. Who
-        has made it may still wait for that, or have been killed meanwhile.
+        has made it may still wait for that, or have been killed meanwhile. Gives its stamp.
         """
-        if not place.is_root:
-            self.names.changing(place)
-            self.names.sync()
+        if place.is_root:
+            return self._stamp(place)
+        directory = self.names.changing(place)
+        self.names.sync()
+        return directory.stamp(place.name) or UNKNOWN
 
     def _add_lock(self, place: Place, wanted: Lock, stamp: Stamp) -> Lock:
         granted = replace(wanted, expires=self.now + wanted.timeout, stamp=stamp)
