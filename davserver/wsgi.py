@@ -31,8 +31,8 @@ is in it in the end. So an answer need not be wrapped to learn of its end, which
 the server what kind of body it is.
 """
 IS_REPEATED = "davserver.is_repeated"
-"""The key of an environ that is true where the same was asked before, as far as its head tells, and
-all of the request is here: its answer may be kept.
+"""The key of an environ that is true where the same was asked before, but for the range that is
+wanted, as far as its head tells, and all of the request is here: its answer may be kept.
 """
 REPEAT = "davserver.repeat"
 """The key of an environ under which an application leaves the `messages.Repeat` of its answer. Then

@@ -41,7 +41,8 @@ class Request:
 
     ``target`` is below the ``prefix`` that this server's shares hang under; it is None for `*`.
     ``principal`` is who asks, empty for anonymous. If it ``is_repeated``, the same was asked
-    before, as far as its head tells, and an `Answer.repeat` is worth making.
+    before, but for the range that it wants, as far as its head tells, and an `Answer.repeat` is
+    worth making.
     """
 
     method: str
@@ -61,16 +62,16 @@ Repeat = Callable[[Range | None], bytes | None]
 """Gives the body of the same answer for another time it is asked for, as it would be made now; None
 where the answer may be another one by now. Raises OSError.
 
-Where the answer is a range of a content, it gives another range of it, too, of `WHOLE` bytes at
-most.
+Where the answer is a range of a content, it is told which one is wanted this time, of `WHOLE` bytes
+at most; with None it gives the same one.
 """
 
 
 class Answer(NamedTuple):
     """A response. ``body`` is whole, or blocks that are sent as they come; ``length`` is the
     number of bytes that blocks will have, where it is known. ``codable`` says that the body is text
-    which was made for this answer, so that it may be sent gzip-coded. With ``repeat`` the very same
-    request may be answered without making all of it anew.
+    which was made for this answer, so that it may be sent gzip-coded. With ``repeat`` the same request,
+    but for the range that it wants, may be answered without making all of it anew.
     """
 
     status: HTTPStatus

@@ -12,6 +12,9 @@ from davserver.protocol import faults
 FLOW = 1 << 20
 """Bytes of a body after which it is one that somebody waits for, however fast they have come."""
 
+_LASTING = 0.1
+"""Seconds after which it is one, however little is missing each time."""
+
 _SOON = 1
 """Milliseconds for which a worker waits without letting anybody know."""
 
@@ -46,6 +49,8 @@ class Pace:
         self._has_place = False
         self._waited = 0.0
         self._came = 0
+        self._began = 0.0
+        """When somebody waited first, by the monotonic clock; 0 where nobody has."""
 
     def wait(self, came: int) -> None:
         """Wait until there is something to read; ``came`` bytes have come since the time before.
@@ -55,8 +60,10 @@ class Pace:
         self._came += came
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
+        began = time.monotonic()
+        self._began = self._began or began
         if poll.poll(_SOON):
-            if self._came > FLOW:
+            if self._came > FLOW or began - self._began > _LASTING:
                 self.hold()
             return
         self.hold()
@@ -86,7 +93,7 @@ class Pace:
 
     def end(self) -> None:
         """Nobody waits any more: the next body is another one."""
-        self._waited, self._came = 0.0, 0
+        self._waited, self._came, self._began = 0.0, 0, 0.0
         if self._has_place:
             self._has_place = False
             self._places.give_place()

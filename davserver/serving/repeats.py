@@ -33,11 +33,12 @@ _RANGE_FIELD = re.compile(rb"\r\nrange[ \t]*:", re.IGNORECASE)
 _RANGE_TOLD = re.compile(rb"\r\nContent-(?:Range: bytes \d+-\d+/(\d+)|Length: \d+)(?=\r\n)")
 
 Key = tuple[object, bytes]
+"""Who asks where, and the digest of what is asked."""
 
 
 class Asked(NamedTuple):
-    """A request, as its head tells: ``key`` is who asks where and the digest of the head, but for
-    the one range that is ``wanted``, where it is a small one.
+    """A request, as its head tells: the digest in its ``key`` is of the head without the one range
+    that is ``wanted``, where it is a small one.
     """
 
     key: Key
@@ -64,7 +65,7 @@ class Repeats:
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
         self._kept: dict[Key, Kept] = {}
-        self._asked: set[Key] = set()
+        self._known: set[Key] = set()
 
     def asked(self, conn: Any, octets: bytes) -> Asked | None:
         """A request with this head on a connection; None where that is too long."""
@@ -81,11 +82,11 @@ class Repeats:
 
     def is_asked_again(self, key: Key) -> bool:
         """Whether the same was asked before; it has been from now on."""
-        if key in self._asked:
+        if key in self._known:
             return True
-        if len(self._asked) >= MOST_ASKED:
-            self._asked.clear()
-        self._asked.add(key)
+        if len(self._known) >= MOST_ASKED:
+            self._known.clear()
+        self._known.add(key)
         return False
 
     def find(self, conn: Any, asked: Asked) -> "Repeated | None":

@@ -17,8 +17,10 @@ from cheroot.workers.threadpool import ThreadPool
 
 LONG_SECONDS = 0.002
 """How long a leader may serve until the next worker leads."""
-LONGEST_SECONDS = 4 * LONG_SECONDS
-"""The same while all are served in less: to look takes the interpreter away from the leader."""
+LONGEST_PAUSE = 4 * LONG_SECONDS
+"""Seconds between two looks at that, at most; fewer as soon as requests take longer. To look takes
+the interpreter away from the leader.
+"""
 CALM_SECONDS = 0.1
 """After how long without a request nobody looks any more how long the leader takes."""
 SPARE = 4
@@ -79,7 +81,7 @@ class Workers(ThreadPool):
             self._seen, self._calm_from = self._served, now + CALM_SECONDS
         if now < self._calm_from:
             are_short = served * LONG_SECONDS > self._pause
-            self._pause = min(2 * self._pause, LONGEST_SECONDS) if are_short else LONG_SECONDS
+            self._pause = min(2 * self._pause, LONGEST_PAUSE) if are_short else LONG_SECONDS
             sleep(self._pause)
             self._relieve()
             return

@@ -28,8 +28,8 @@ def wanting(text: str, *fields: str) -> bytes:
     return talk.request("GET /file", f"Range: {text}", *fields)
 
 
-def fresh(client: Talk, request: bytes, number: int = 0) -> Reply:
-    """The answer of the application, which has never been asked so."""
+def fresh(client: Talk, request: bytes, number: int) -> Reply:
+    """The answer of the application, which has never been asked with this number."""
     return asked(client, request.replace(b"Host:", b"X-Number: %d\r\nHost:" % number, 1))
 
 
@@ -50,7 +50,9 @@ def test_any_range_is_given_once_two_were(served: Served) -> None:
             assert reply.status == 206
             assert reply.body == CONTENT[first : last + 1]
             assert reply["content-range"] == f"bytes {first}-{last}/{len(CONTENT)}"
-            assert without_date(reply) == without_date(fresh(client, request))
+            calls = served.calls
+            assert without_date(reply) == without_date(fresh(client, request, last))
+            assert served.calls == calls + 1
 
 
 def test_a_range_beyond_the_end_ends_there(served: Served) -> None:
@@ -83,7 +85,7 @@ def test_a_range_beyond_the_end_ends_there(served: Served) -> None:
 def test_what_is_not_one_small_range_is_no_other_one(served: Served, text: str) -> None:
     with Talk(served.port) as client:
         asked(client, wanting("bytes=20-29"), ASKED)
-        wanted = without_boundary(fresh(client, wanting(text)))
+        wanted = without_boundary(fresh(client, wanting(text), 0))
         for _ in range(ASKED):
             assert without_boundary(asked(client, wanting(text))) == wanted
         assert asked(client, wanting("bytes=21-22")).body == CONTENT[21:23]

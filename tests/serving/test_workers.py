@@ -98,25 +98,29 @@ def test_a_request_that_takes_long_holds_nobody_up(calm: float) -> None:
         assert (first.reply().body, second.reply().body) == (b"ok", b"ok")
 
 
-@pytest.mark.parametrize("seconds", [0.0, 2 * workers.LONG_SECONDS])
-def test_quick_requests_are_looked_at_less_often(
-    monkeypatch: pytest.MonkeyPatch, seconds: float
+@pytest.mark.parametrize(("number", "pauses"), [(10, [2, 4, 4, 4]), (1, [1, 1, 1, 1])])
+def test_who_serves_quickly_is_looked_at_less_often(
+    monkeypatch: pytest.MonkeyPatch, number: int, pauses: list[int]
 ) -> None:
-    """The control: those that take long are looked at as often as it can be."""
-    pauses: list[float] = []
+    found: list[float] = []
+    looked_at = workers.Workers(None, 4, 4)
 
-    def note(pause: float) -> None:
-        pauses.append(pause)
-        time.sleep(pause)
+    def serve(seconds: float) -> None:
+        found.append(seconds)
+        looked_at._served += number
 
-    monkeypatch.setattr(workers, "sleep", note)
+    monkeypatch.setattr(workers, "sleep", serve)
+    looked_at._served += number
+    for _ in pauses:
+        looked_at.look(0.0)
+    assert found == [pause * workers.LONG_SECONDS for pause in pauses]
+
+
+def test_one_that_takes_long_after_many_quick_ones_holds_nobody_up() -> None:
     with serving() as served, Talk(served.port) as client:
-        served.before = lambda: time.sleep(seconds)
         for _ in range(200):
             client.send(QUICK * 3)
             assert [client.reply().status for _ in range(3)] == [200] * 3
-        assert (max(pauses) == workers.LONGEST_SECONDS) == (not seconds)
-        # And one that takes long is seen soon all the same.
         client.send(talk.request("GET /slow"))
         assert talk.ask(served.port, "GET /quick").body == b"ok"
         served.go.set()
