@@ -267,7 +267,7 @@ ANSWERS = (
     Mutant(
         "trash-in-the-way",
         "A disk is full although there is trash on it.",
-        "shares.py",
+        "share/leftovers.py",
         "        return self._empty() > 0\n",
         "        return False\n",
         "tests/share/test_room.py::test_the_trash_is_emptied_before_a_disk_is_full",
