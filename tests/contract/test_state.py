@@ -384,22 +384,6 @@ def test_properties_of_another_kind_of_resource_are_not_copied(stores: Stores) -
     assert read().stamps(("file",)) == {("file",): OTHER_FILE}
 
 
-@pytest.mark.parametrize(("source", "target"), MOVES.values(), ids=MOVES)
-def test_locks_follow_a_move(stores: Stores, source: Path, target: Path) -> None:
-    read, write = stores
-    with write() as writer:
-        for number, path in enumerate(NEIGHBOURS):
-            writer.add_lock(lock(f"{number}", path, stamp=FILE))
-        writer.move_locks(source, target)
-    expected = {
-        f"{number}": target + one[len(source) :] if is_at_or_below(one, source) else one
-        for number, one in enumerate(NEIGHBOURS)
-    }
-    found = read().locks((), NOW, below=True)
-    assert {one.token: one.root for one in found} == expected
-    assert {one.stamp for one in found} == {FILE}
-
-
 ODD: tuple[Path, ...] = (
     (),
     ("a",),

@@ -189,8 +189,8 @@ ROWS = (
         "every-occurrence",
         "A MOVE replaces the path of the source wherever it comes in that of a member.",
         "state/changes.py",
-        'f"UPDATE {table} SET parent = CAST(? || substr(parent, ?) AS BLOB) WHERE {BELOW}"',
-        'f"UPDATE {table} SET parent = CAST("\n'
+        'f"UPDATE property SET parent = CAST(? || substr(parent, ?) AS BLOB) WHERE {BELOW}"',
+        '"UPDATE property SET parent = CAST("\n'
         '            f"replace(parent, substr(parent, 1, ?2 - 1), ?1) AS BLOB) WHERE {BELOW}"',
         "tests/contract/test_state.py::test_a_repeated_name_is_replaced_only_once[one store]",
     ),
