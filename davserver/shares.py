@@ -3,15 +3,12 @@
 Here is the door of the commit section, too, since there is one for all shares.
 """
 
-import errno
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeVar
 
 from davserver import counts
 from davserver.protocol import faults, paths, resources
@@ -21,19 +18,13 @@ from davserver.protocol.resources import NANO, Stat
 from davserver.share import Place, Section, Share, View, claims, holding, names, recovery
 from davserver.share.claims import Access
 from davserver.share.entrance import Entrance
+from davserver.share.leftovers import Leftovers
+from davserver.share.uploading import Uploading
 from davserver.share.written import Written
 from davserver.state import Intent, Operation, State, Writer
-from davserver.tree import TRASH, Halted, Upload, content
+from davserver.tree import Upload
 
 log = logging.getLogger("davserver.storage")
-
-Done = TypeVar("Done")
-
-LARGE = 1 << 20
-"""Bytes from which content is refused before it is sent, where there is no room for it."""
-
-GRACE = 5.0
-"""Seconds that a server which stops may go on to discard what is needed no longer."""
 
 PAUSE = threading.Event().wait
 
@@ -79,12 +70,9 @@ class Shares:
         self._pause = pause
         self._dated = 0
         self._dating = threading.Lock()
-        self._stuck: set[str] = set()
-        self._discarded = 0
         self._given_up: set[int] = set()
         """The intents of this process that it could not end."""
-        for share in shares:
-            share.tree.make_room = self.make_room
+        self.leftovers = Leftovers(shares, state, self._section, self.section, lambda: self.now)
 
     @property
     def now(self) -> float:
@@ -177,7 +165,7 @@ class Shares:
         """Begin the content of a file in the directory of a place. Where it needs a reserved name
         from the beginning, that is kept in mind until the end. Raises OSError or Fault.
         """
-        return _Uploading(self, place, mode)
+        return Uploading(place, mode, self.claim, self.release)
 
     def claim(self, intent: Intent, *, within: Intent | None = None) -> Intent:
         """Keep an intent that lasts beyond a section: others wait for it, unless it is ``within``
@@ -227,7 +215,7 @@ class Shares:
             kept = (claim,)
         # Whose names have begun to change is finished by whoever comes next.
         if any(intent.id == claim.id and intent.lasts for intent in kept):
-            self._discard(staged)
+            self.leftovers.discard(staged)
             self.release(claim)
 
     def make_durable(self, *places: Place) -> None:
@@ -242,114 +230,20 @@ class Shares:
                     raise faults.unsure() from error
 
     def recover(self) -> None:
-        """Finish what other processes have left unfinished. Raises OSError or Fault."""
-        with self.section():
-            self.state.bury_owners()
-            for share in self.all.values():
-                if not share.read_only:
-                    self._discard_work(share)
+        """See `Leftovers.recover`."""
+        self.leftovers.recover()
 
     def tend(self) -> None:
-        """Finish what others have left, and discard what is needed no longer, rows of locks that
-        have ended too. What cannot be discarded stays, unseen, and is logged once.
-        """
-        try:
-            if self.state.read().intents():
-                with self.section():
-                    pass
-            if self.state.read().has_ended_locks(self.now):
-                with self._section() as section:
-                    section.writer.remove_ended_locks(section.now)
-            self._empty()
-            if not self.state.damage and any(self._has_trash(one) for one in self.all.values()):
-                self._remove_trash()
-        except Halted:
-            pass
-        except (OSError, Fault) as error:
-            log.error("cannot tidy up: %r", error)
-
-    def _has_trash(self, share: Share) -> bool:
-        return not share.read_only and share.tree.find((TRASH,)) is not None
-
-    def _remove_trash(self) -> None:
-        """At rest a tree holds nothing of the server's own."""
-        with self._section():
-            for share in self.all.values():
-                if not share.read_only:
-                    self._discard_work(share)
-                    share.tree.remove_trash()
-
-    def _discard_work(self, share: Share) -> None:
-        """Discard what a section has left that was killed. To be used within a section."""
-        for name in share.tree.in_trash(work=True):
-            share.tree.discard((TRASH, name))
-
-    def make_room(self) -> bool:
-        """Discard at once what is needed no longer. Gives whether there was anything."""
-        return self._empty() > 0
-
-    def with_room(self, do: Callable[[], Done]) -> Done:
-        """Do something, and again where space had run out and something was discarded since."""
-        before = self._discarded
-        try:
-            return do()
-        except OSError as error:
-            if error.errno not in content.FULL:
-                raise
-            # Another thread may have been faster, and have left nothing to discard.
-            if not self.make_room() and self._discarded == before:
-                raise
-        return do()
-
-    def require_room(self, place: Place, length: int | None) -> None:
-        """Raises OSError where content of so many bytes, as its sender says, cannot have room."""
-        if length is None or length < LARGE:
-            return
-        with place.directory() as directory:
-            while directory.free() < length:
-                if not self.make_room() and directory.free() < length:
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def _empty(self) -> int:
-        """Gives how many things were discarded."""
-        done = 0
-        for share in self.all.values():
-            if share.read_only:
-                continue
-            for name in share.tree.in_trash():
-                place = Place(share, (*share.prefix, TRASH, name))
-                done += not self._discard(place)
-        for intent in self.state.read().intents():
-            if intent.operation is not Operation.DISCARD:
-                continue
-            found = self.find(intent.source)
-            if found is None or found.share.read_only or self._discard(found):
-                continue
-            done += 1
-            with self._section() as section:
-                section.writer.remove_intent(intent.id)
-        self._discarded += done
-        return done
-
-    def _discard(self, place: Place) -> list[OSError]:
-        errors = place.share.tree.discard(place.local)
-        href = paths.href(place.path, False)
-        if errors and href not in self._stuck:
-            self._stuck.add(href)
-            log.error("leftover %s: %r; davserver check names it", href, errors[0])
-        return errors
-
-    def close(self) -> None:
-        """Leave nothing behind that is of no use to the next start, as far as there is time."""
-        with suppress(OSError, Fault, Halted):
-            self._empty()
-            self._remove_trash()
+        """See `Leftovers.tend`."""
+        self.leftovers.tend()
 
     def hurry(self) -> None:
-        """The server is about to stop: nothing is discarded any more in a few seconds."""
-        until = self.now + GRACE
-        for share in self.all.values():
-            share.tree.is_over = lambda: self.now > until
+        """See `Leftovers.hurry`."""
+        self.leftovers.hurry()
+
+    def close(self) -> None:
+        """See `Leftovers.close`."""
+        self.leftovers.close()
 
     def is_fixed(self, share: Share) -> bool:
         """Whether nothing can be changed in a share."""
@@ -427,45 +321,3 @@ class Shares:
 def _require_visible(place: Place) -> None:
     if paths.reserved(place.local) or place.share.tree.hides(place.local):
         raise faults.reserved_name()
-
-
-class _Uploading:
-    """See `Shares.upload`. A class, because every PUT passes here: a generator takes several times
-    as long.
-    """
-
-    __slots__ = ("_directory", "_mode", "_place", "_shares", "_staged", "_upload")
-
-    def __init__(self, shares: Shares, place: Place, mode: int) -> None:
-        self._shares = shares
-        self._place = place
-        self._mode = mode
-        self._staged: list[Intent] = []
-
-    def __enter__(self) -> Upload:
-        self._directory = self._place.directory()
-        try:
-            tree = self._place.share.tree
-            self._upload = tree.upload(self._directory, self._mode, self._stage)
-        except BaseException:
-            self._end()
-            raise
-        return self._upload
-
-    def __exit__(self, *raised: object) -> None:
-        upload = self._upload
-        # It knows `_stage`: a circle would be left for the garbage collector to find.
-        del self._upload
-        try:
-            upload.close()
-        finally:
-            self._end()
-
-    def _stage(self, name: str) -> None:
-        beside = Place(self._place.share, (*self._place.path[:-1], name))
-        self._staged.append(self._shares.claim(Intent(Operation.STAGE, beside.key, lasts=True)))
-
-    def _end(self) -> None:
-        self._directory.close()
-        for intent in self._staged:
-            self._shares.release(intent)

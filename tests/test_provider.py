@@ -3,7 +3,6 @@ names of both libraries that we rely on.
 """
 
 import inspect
-import io
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -28,6 +27,7 @@ from davserver.share import Share
 from davserver.shares import Shares
 from davserver.state.sqlite import SqliteState
 from davserver.tree import Tree
+from tests import environ
 
 Ask = Callable[..., tuple[int, dict[str, str], bytes]]
 
@@ -47,25 +47,8 @@ def asking(application: Callable[..., Iterable[bytes]]) -> Ask:
             name.encode("utf-8", "surrogateescape") for name in ("", *paths.parse(target).path)
         )
         slash = b"/" if target.endswith("/") else b""
-        environ: dict[str, Any] = {
-            "REQUEST_METHOD": method,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": (path + slash).decode("latin-1") or "/",
-            "QUERY_STRING": "",
-            "SERVER_NAME": "localhost",
-            "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "CONTENT_LENGTH": str(len(body)),
-            "HTTP_HOST": "localhost",
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
-            "wsgi.input": io.BytesIO(body),
-            "wsgi.errors": io.StringIO(),
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
-        }
-        environ |= {f"HTTP_{name.upper()}": value for name, value in fields.items()}
+        place = (path + slash).decode("latin-1") or "/"
+        told = environ.of(method, fields, body, PATH_INFO=place)
         begun: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(
@@ -75,7 +58,7 @@ def asking(application: Callable[..., Iterable[bytes]]) -> Ask:
             begun.append((status, headers))
             return lambda data: None
 
-        blocks = application(environ, start_response)
+        blocks = application(told, start_response)
         content = b"".join(blocks)
         close = getattr(blocks, "close", None)
         if close is not None:

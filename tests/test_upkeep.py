@@ -30,7 +30,7 @@ def bell() -> Iterator[int]:
 
 def test_it_tends_at_once_and_whenever_the_bell_rings(bell: int) -> None:
     shares = Tended()
-    upkeep = Upkeep(shares, bell)  # type: ignore[arg-type]
+    upkeep = Upkeep(shares, bell)  # type: ignore[arg-type] # they are tended, no more
     upkeep.start()
     assert shares.tended.acquire(timeout=60)
     for _ in range(3):
@@ -45,7 +45,7 @@ def test_it_tends_at_once_and_whenever_the_bell_rings(bell: int) -> None:
 def test_it_tends_by_itself_too(bell: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("davserver.upkeep.INTERVAL", 0.01)
     shares = Tended()
-    upkeep = Upkeep(shares, bell)  # type: ignore[arg-type]
+    upkeep = Upkeep(shares, bell)  # type: ignore[arg-type] # they are tended, no more
     upkeep.start()
     for _ in range(2):
         assert shares.tended.acquire(timeout=60)

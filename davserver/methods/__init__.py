@@ -49,7 +49,7 @@ def run(request: Request, shares: Shares) -> Answer:
         if verb is put.run:
             # Its body comes once.
             return verb(request, shares)
-        return shares.with_room(lambda: verb(request, shares))
+        return shares.leftovers.with_room(lambda: verb(request, shares))
     if verb is None and request.method not in allow.OTHERS:
         raise faults.not_implemented()
     if request.target is None:

@@ -61,7 +61,7 @@ def _move(shares: Shares, asked: Transfer, settled: Settled) -> tuple[Settled, l
     failures: list[Failure] = []
     if not is_split:
         try:
-            settled, failures = shares.with_room(lambda: _carry(shares, asked))
+            settled, failures = shares.leftovers.with_room(lambda: _carry(shares, asked))
         except OSError as error:
             if error.errno not in FULL:
                 raise
@@ -183,7 +183,7 @@ class _Walking:
             if not step.whole:
                 return False
             if step.event is Event.LEAF:
-                self._shares.with_room(lambda: self._move(place, target))
+                self._shares.leftovers.with_room(lambda: self._move(place, target))
             else:
                 self._leave(place, target)
             return True

@@ -40,7 +40,7 @@ def run(request: Request, shares: Shares) -> Answer:
 
     def store() -> tuple[Stat | None, Stat]:
         """The facts of what was replaced, and of what is there now."""
-        shares.require_room(place, request.body.length)
+        shares.leftovers.require_room(place, request.body.length)
         with shares.upload(place) as upload:
             for block in request.body.blocks():
                 expected.update(block)
@@ -62,7 +62,7 @@ def run(request: Request, shares: Shares) -> Answer:
                         section.replace(place, upload)
                 return found
 
-            found = shares.with_room(commit)
+            found = shares.leftovers.with_room(commit)
         return found, facts
 
     if place.is_root or not _is_here(request):

@@ -2,8 +2,8 @@
 
 A `View` answers what a request meets. A `Section` is the view inside the one write transaction of
 the state, and what may be done there; `recovery` finishes what a section could not, by the same
-`steps`. The same question is asked of both: of a view early, to refuse cheaply, of the section
-where it counts.
+`steps`, and `leftovers` knows what is needed no longer then. The same question is asked of view and
+section: of a view early, to refuse cheaply, of the section where it counts.
 """
 
 from davserver.share.place import Place, Resolve, Share, holding

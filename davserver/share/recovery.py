@@ -114,7 +114,7 @@ def _stage(section: Steps, intent: Intent) -> bool:
 
 
 def _keep(section: Steps, intent: Intent) -> bool:
-    """`Shares.tend` discards it."""
+    """`Leftovers.tend` discards it."""
     del section, intent
     return False
 

@@ -149,9 +149,6 @@ class Writer(Reader, Protocol):
     def move_properties(self, source: Path, target: Path) -> None:
         """Let all dead properties at and below a path follow it to another, free of them."""
 
-    def move_locks(self, source: Path, target: Path) -> None:
-        """Let all locks at and below a path follow it to another."""
-
     def copy_properties(self, source: Path, target: Path, stamp: Stamp = UNKNOWN) -> None:
         """Copy the dead properties of one resource to another, with this stamp, that has none.
         Those of another kind of resource, which has vanished from there, are left out.

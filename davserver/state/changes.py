@@ -101,10 +101,17 @@ class WritableRows(Rows):
         self._run(f"DELETE FROM property WHERE {BELOW}", *keys.below(path))
 
     def move_properties(self, source: Path, target: Path) -> None:
-        self._move("property", source, target)
-
-    def move_locks(self, source: Path, target: Path) -> None:
-        self._move("lock", source, target)
+        self._run(
+            f"UPDATE property SET parent = ?, name = ? WHERE {AT}",
+            *keys.place(target),
+            *keys.place(source),
+        )
+        self._run(
+            f"UPDATE property SET parent = CAST(? || substr(parent, ?) AS BLOB) WHERE {BELOW}",
+            keys.key(target),
+            len(keys.key(source)) + 1,
+            *keys.below(source),
+        )
 
     def copy_properties(self, source: Path, target: Path, stamp: Stamp = UNKNOWN) -> None:
         self._run(
@@ -217,19 +224,6 @@ class WritableRows(Rows):
         finally:
             self._is_trying = False
         self._run("RELEASE attempt")
-
-    def _move(self, table: str, source: Path, target: Path) -> None:
-        self._run(
-            f"UPDATE {table} SET parent = ?, name = ? WHERE {AT}",
-            *keys.place(target),
-            *keys.place(source),
-        )
-        self._run(
-            f"UPDATE {table} SET parent = CAST(? || substr(parent, ?) AS BLOB) WHERE {BELOW}",
-            keys.key(target),
-            len(keys.key(source)) + 1,
-            *keys.below(source),
-        )
 
     def _run(self, query: str, *values: object) -> sqlite3.Cursor:
         self.begin()

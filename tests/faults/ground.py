@@ -1,6 +1,5 @@
 """Two shares over faulty trees and one store, their state as a value, and a way to ask them."""
 
-import io
 import os
 import shutil
 import sqlite3
@@ -18,6 +17,7 @@ from davserver.protocol.paths import RESERVED_PREFIX, Path, parse
 from davserver.share import Share
 from davserver.shares import Shares
 from davserver.state.sqlite import SqliteState
+from tests import environ
 from tests.faults.faulty import Fails, FaultyTree, Script
 
 NEVER = time.time() + 10_000_000
@@ -174,22 +174,14 @@ class Ground:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, fails: Fails
     ) -> Reply:
         """One request, in process, with the script running."""
-        environ = {
-            "REQUEST_METHOD": method,
-            "REQUEST_URI": url,
-            "HTTP_HOST": "localhost",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "CONTENT_LENGTH": str(len(body)),
-            "wsgi.input": io.BytesIO(body),
-        }
-        environ |= {f"HTTP_{name.upper().replace('-', '_')}": v for name, v in headers.items()}
+        asked = environ.of(method, headers, body, REQUEST_URI=url)
         told: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(status: str, fields: list[tuple[str, str]]) -> None:
             told.append((status, fields))
 
         with self.script.run(fails):
-            content = b"".join(self._app(environ, start_response))
+            content = b"".join(self._app(asked, start_response))
         ((status, fields),) = told
         failed: dict[Path, int] = {}
         if status.startswith("207") and method != "PROPPATCH":

@@ -25,6 +25,10 @@ def _safe(case: str) -> str:
     return f"tests/share/test_durable.py::test_what_is_answered_is_safe[{case}]"
 
 
+def _kept(case: str) -> str:
+    return f"tests/contract/test_state_properties.py::{case}"
+
+
 _PLAIN = "a file system that can do all"
 
 DURABILITY = (
@@ -183,16 +187,16 @@ ROWS = (
         "state/keys.py",
         'return [own, own + b"/", own + b"0"]',
         'return [own, own, own + b"\\xff"]',
-        "tests/contract/test_state.py::test_properties_follow_a_move[one store-a tree deeper]",
+        _kept("test_properties_follow_a_move[one store-a tree deeper]"),
     ),
     Mutant(
         "every-occurrence",
         "A MOVE replaces the path of the source wherever it comes in that of a member.",
         "state/changes.py",
-        'f"UPDATE {table} SET parent = CAST(? || substr(parent, ?) AS BLOB) WHERE {BELOW}"',
-        'f"UPDATE {table} SET parent = CAST("\n'
+        'f"UPDATE property SET parent = CAST(? || substr(parent, ?) AS BLOB) WHERE {BELOW}"',
+        '"UPDATE property SET parent = CAST("\n'
         '            f"replace(parent, substr(parent, 1, ?2 - 1), ?1) AS BLOB) WHERE {BELOW}"',
-        "tests/contract/test_state.py::test_a_repeated_name_is_replaced_only_once[one store]",
+        _kept("test_a_repeated_name_is_replaced_only_once[one store]"),
     ),
     Mutant(
         "old-rows-inherited",
@@ -267,7 +271,7 @@ ANSWERS = (
     Mutant(
         "trash-in-the-way",
         "A disk is full although there is trash on it.",
-        "shares.py",
+        "share/leftovers.py",
         "        return self._empty() > 0\n",
         "        return False\n",
         "tests/share/test_room.py::test_the_trash_is_emptied_before_a_disk_is_full",

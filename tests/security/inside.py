@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import io
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ from davserver.share import Share
 from davserver.shares import Shares
 from davserver.state.sqlite import SqliteState
 from davserver.tree import Tree
+from tests import environ
 
 METHODS = (
     *("OPTIONS", "GET", "HEAD", "PUT", "MKCOL", "DELETE", "COPY", "MOVE", "PROPFIND"),
@@ -74,34 +74,20 @@ class Inside:
         self, method: str, target: str, *fields: str, body: bytes = b"", user: str = ""
     ) -> Reply:
         """Ask. ``fields`` are `Name: value`."""
-        environ: dict[str, Any] = {
-            "REQUEST_METHOD": method,
-            "REQUEST_URI": target,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": "/",
-            "QUERY_STRING": "",
-            "SERVER_NAME": "localhost",
-            "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "CONTENT_LENGTH": str(len(body)),
-            "HTTP_HOST": "localhost",
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
-            "wsgi.input": io.BytesIO(body),
-            "wsgi.errors": io.StringIO(),
-        }
+        sent = {}
         if user:
             token = base64.b64encode(f"{user}:{user}".encode()).decode()
-            environ["HTTP_AUTHORIZATION"] = f"Basic {token}"
+            sent["Authorization"] = f"Basic {token}"
         for field in fields:
             name, _, value = field.partition(": ")
-            environ["HTTP_" + name.upper().replace("-", "_")] = value
+            sent[name] = value
+        told = environ.of(method, sent, body, REQUEST_URI=target)
         begun: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
             begun.append((status, headers))
 
-        blocks: Iterable[bytes] = self.app(environ, start_response)
+        blocks: Iterable[bytes] = self.app(told, start_response)
         try:
             content = b"".join(blocks)
         finally:

@@ -394,7 +394,7 @@ def test_a_damaged_store_is_told_at_once(served: Served) -> None:
         for request in (mkcol, PROPFIND, GET):
             asked(client, request, ASKED)
             assert is_repeated(served, client, request)
-        served.shares.state._note("gone")  # type: ignore[attr-defined]
+        served.shares.state._note("gone")  # type: ignore[attr-defined] # SqliteState has it
         assert asked(client, mkcol).status == 403
         for request in (PROPFIND, GET):
             assert not is_repeated(served, client, request)

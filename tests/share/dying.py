@@ -63,6 +63,7 @@ class Dying:
             return opening(path, flags, *values, **named)
 
         os.open = opened
+        # Of the whole library it has two calls, and no others are asked for.
         directory._libc = _Libc(self, directory._libc, self._no_flags)  # type: ignore[assignment]
         connecting = sqlite3.connect
         dying = self
@@ -76,7 +77,7 @@ class Dying:
         def connect(*values: Any, **named: Any) -> sqlite3.Connection:
             return connecting(*values, factory=Connection, **named)
 
-        sqlite3.connect = connect  # type: ignore[assignment]
+        sqlite3.connect = connect  # type: ignore[assignment] # its stub is overloaded
 
     def _counted(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*values: Any, **named: Any) -> Any:

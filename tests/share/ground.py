@@ -1,6 +1,5 @@
 """Two shares that are served by one process after the other, and all that is there at rest."""
 
-import io
 import os
 import shutil
 import sqlite3
@@ -18,6 +17,7 @@ from davserver.shares import Shares
 from davserver.state import keys
 from davserver.state.sqlite import SqliteState
 from davserver.tree import Directory, Tree, mounts
+from tests import environ
 
 START = 1_767_225_600 * 10**9
 """The time of the server, which stands still: two runs of one request date alike."""
@@ -215,15 +215,7 @@ def asking(shares: Shares) -> Callable[..., int]:
     """Gives what sends a request to shares, and gives the status."""
 
     def ask(method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> int:
-        environ: dict[str, Any] = {
-            "REQUEST_METHOD": method,
-            "REQUEST_URI": url,
-            "HTTP_HOST": "localhost",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "CONTENT_LENGTH": str(len(body)),
-            "wsgi.input": io.BytesIO(body),
-        }
-        environ |= {f"HTTP_{name.upper().replace('-', '_')}": v for name, v in headers.items()}
+        asked = environ.of(method, headers, body, REQUEST_URI=url)
         told: list[str] = []
 
         def start_response(status: str, fields: list[tuple[str, str]]) -> None:
@@ -231,10 +223,10 @@ def asking(shares: Shares) -> Callable[..., int]:
             told.append(status)
 
         def answer() -> Iterable[bytes]:
-            request = wsgi.request(environ, "", shares.prefix)
-            return wsgi.respond(methods.run(request, shares), environ, start_response)
+            request = wsgi.request(asked, "", shares.prefix)
+            return wsgi.respond(methods.run(request, shares), asked, start_response)
 
-        for _ in wsgi.guard(environ, start_response, answer):
+        for _ in wsgi.guard(asked, start_response, answer):
             pass
         return int(told[0][:3])
 

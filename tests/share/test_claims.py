@@ -244,6 +244,7 @@ def test_two_copies_of_one_tree_do_not_wait_for_each_other(
             meeting.wait()
         return real()
 
+    # The one way to wait from within: a time is taken for each file that is copied.
     served.tick = tick  # type: ignore[method-assign]
     found: list[int] = []
 
@@ -332,6 +333,7 @@ def test_a_file_on_its_way_to_another_file_system_stays_the_same(
 
         tree = shares.all["two"].tree
         find = tree.directory
+        # The one way to act within the copy: it opens its directories by this method.
         tree.directory = during  # type: ignore[method-assign]
         assert asking(shares)("MOVE", "/one/src", {"Destination": "/two/dst"}) == 201
         over.set()

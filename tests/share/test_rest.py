@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from davserver import shares
 from davserver.protocol.locks import Lock
+from davserver.share import leftovers
 from davserver.tree import TRASH
 from tests.running import Running
 from tests.security.inside import Inside
@@ -34,7 +34,7 @@ def test_a_stop_right_after_a_delete_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_stop_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shares, "GRACE", -1.0)
+    monkeypatch.setattr(leftovers, "GRACE", -1.0)
     root = tmp_path / "root"
     root.mkdir()
     plant(root / "tree", 10)
