@@ -19,7 +19,8 @@ from davserver.wsgi import Environ, StartResponse
 class Provider(DAVProvider):
     """One share, or several below one path, as a provider of WsgiDAV.
 
-    Under a stock application the shares hang under the provider's mount and share paths.
+    Under a stock application the shares hang under the provider's mount and share paths, and
+    whoever mounts them calls `Shares.tend` now and then (see `upkeep`).
     """
 
     def __init__(self, shares: Shares) -> None:

@@ -1,4 +1,6 @@
-"""Tends the shares in the background: what was removed is discarded, what others left finished."""
+"""Tends the shares in the background: what was removed is discarded, what others left is finished,
+locks that have ended are forgotten.
+"""
 
 import os
 import select

@@ -70,8 +70,8 @@ at most; with None it gives the same one.
 class Answer(NamedTuple):
     """A response. ``body`` is whole, or blocks that are sent as they come; ``length`` is the
     number of bytes that blocks will have, where it is known. ``codable`` says that the body is text
-    which was made for this answer, so that it may be sent gzip-coded. With ``repeat`` the same request,
-    but for the range that it wants, may be answered without making all of it anew.
+    which was made for this answer, so that it may be sent gzip-coded. With ``repeat`` the same
+    request, but for the range that it wants, may be answered without making all of it anew.
     """
 
     status: HTTPStatus

@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 from cheroot.wsgi import Gateway_10
 
 from davserver.protocol.messages import Repeat, Stretch
+from davserver.serving.streams import TURN_SECONDS
 from davserver.wsgi import FINISHED, IS_REPEATED, IS_STATUS, REPEAT, SENDS_FILES, Finished
 
 _PATIENCE = 60.0
@@ -47,14 +48,16 @@ class DavGateway(Gateway_10):
         return self.go_on()
 
     def go_on(self) -> bool:
-        """Send more of the answer. Gives whether that was all."""
-        out = self.req.conn.wfile
+        """Send more of the answer, and not for too long. Gives whether that was all."""
+        out, ends = self.req.conn.wfile, time.monotonic() + TURN_SECONDS
         while out.flush():
             if self._blocks is None:
                 return True
             block = next(self._blocks, None)
             if block is not None:
                 self._send(block)
+                if time.monotonic() > ends:
+                    return False
                 continue
             self._blocks = None
             self.req.finish()

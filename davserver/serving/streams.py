@@ -8,6 +8,7 @@ import socket
 import ssl
 import sys
 import termios
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -24,6 +25,9 @@ _SENT = 1 << 19
 """Bytes of a file that the kernel is asked to send at a time. It takes any number, but holds back
 the ends of packets until the call ends: a GiB in one call costs a third more CPU than so.
 """
+
+TURN_SECONDS = 0.05
+"""How long an answer that somebody reads fast is sent until others have their turn."""
 
 _SOON = 1
 """Milliseconds within which a client that reads takes what fills the kernel's buffer."""
@@ -238,10 +242,10 @@ class Outbox:
         self.flush()
 
     def flush(self) -> bool:
-        """Send what is held as far as it can be. Gives whether nothing is left. Raises as
-        `push_file` does.
+        """Send what is held as far as it can be, and not for too long. Gives whether nothing is
+        left. Raises as `push_file` does.
         """
-        is_reading = False
+        is_reading, ends = False, 0.0
         while self._held:
             piece = self._held[0]
             if isinstance(piece, Stretch):
@@ -256,6 +260,10 @@ class Outbox:
             elif sent:
                 self._held[0] = rest
                 is_reading = isinstance(piece, Stretch)
+                now = time.monotonic()
+                ends = ends or now + TURN_SECONDS
+                if now > ends:
+                    return False
             elif not is_reading or not self._is_soon_ready():
                 return False
         return True

@@ -25,6 +25,9 @@ LARGE = 1 << 20
 GRACE = 5.0
 """Seconds that a server which stops may go on to discard what is needed no longer."""
 
+RETRY = 600.0
+"""Seconds until ended locks are to be forgotten again, where that has failed."""
+
 
 class Leftovers:
     """The trash of all shares, what requests have left to be discarded, and what those who were
@@ -48,6 +51,8 @@ class Leftovers:
         self._finishing = finishing
         self._now = now
         self._stuck: set[str] = set()
+        self._retries = 0.0
+        """From when on ended locks are to be forgotten again."""
         self._discarded = 0
         for share in shares:
             share.tree.make_room = self.make_room
@@ -67,9 +72,6 @@ class Leftovers:
             if self._state.read().intents():
                 with self._finishing():
                     pass
-            if self._state.read().has_ended_locks(self._now()):
-                with self._at_once() as section:
-                    section.writer.remove_ended_locks(section.now)
             self._empty()
             if not self._state.damage and any(map(_has_trash, self._writable())):
                 self._remove_trash()
@@ -77,6 +79,7 @@ class Leftovers:
             pass
         except (OSError, Fault) as error:
             log.error("cannot tidy up: %r", error)
+        self._forget_ended_locks()
 
     def hurry(self) -> None:
         """The server is about to stop: nothing is discarded any more in a few seconds."""
@@ -126,6 +129,18 @@ class Leftovers:
             self._stuck.add(href)
             log.error("leftover %s: %r; davserver check names it", href, errors[0])
         return errors
+
+    def _forget_ended_locks(self) -> None:
+        """Nobody meets them any more: where the store cannot be written to, they may stay."""
+        now = self._now()
+        if now < self._retries or self._state.read().first_end() > now:
+            return
+        try:
+            with self._at_once() as section:
+                section.writer.remove_ended_locks(section.now)
+        except (OSError, Fault) as error:
+            self._retries = now + RETRY
+            log.error("cannot forget locks that have ended: %r", error)
 
     def _empty(self) -> int:
         """Gives how many things were discarded."""

@@ -92,8 +92,8 @@ class Reader(Protocol):
     def count_locks(self, now: float) -> int:
         """How many locks there are."""
 
-    def has_ended_locks(self, now: float) -> bool:
-        """Whether locks that have ended are still kept."""
+    def first_end(self) -> float:
+        """When the first of the locks ends that are kept, ended ones too; infinity without any."""
 
     def properties(self, path: Path) -> Stored:
         """The dead properties of a resource: names with their elements as XML."""

@@ -1,5 +1,6 @@
 """What the SQLite store holds, row by row: the queries, and the words that they are made of."""
 
+import math
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -73,11 +74,10 @@ class Rows:
         found = self._rows("SELECT count(*) FROM lock WHERE expires > ?", [now])
         return found[0][0] if found else 0
 
-    def has_ended_locks(self, now: float) -> bool:
-        if not self._is_filled("lock"):
-            return False
-        found = self._rows("SELECT EXISTS (SELECT 1 FROM lock WHERE expires <= ?)", [now])
-        return bool(found and found[0][0])
+    def first_end(self) -> float:
+        found = self._rows("SELECT min(expires) FROM lock", ())
+        end = found[0][0] if found else None
+        return math.inf if end is None else float(end)
 
     def properties(self, path: Path) -> Stored:
         found = Stored()

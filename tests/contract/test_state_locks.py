@@ -1,5 +1,7 @@
 """What every State keeps of locks."""
 
+import math
+
 from davserver.protocol.locks import Lock
 from tests.contract.ground import AB, ABC, NEIGHBOURS, NOW, A, Stores, is_at_or_below, lock, tokens
 
@@ -54,7 +56,7 @@ def test_a_lock_ends_by_the_time_that_is_given(stores: Stores) -> None:
         assert (read().lock("t", now) is not None) is lives
         assert bool(read().locks_on_members(A, now)) is lives
         assert read().count_locks(now) == lives
-        assert read().has_ended_locks(now) is not lives
+        assert (read().first_end() <= now) is not lives
     with write() as writer:
         writer.refresh_lock("t", 90, NOW + 100)
     found = read().lock("t", NOW + 50)
@@ -64,11 +66,10 @@ def test_a_lock_ends_by_the_time_that_is_given(stores: Stores) -> None:
         writer.add_lock(lock("u", AB, expires=NOW + 10))
         writer.remove_ended_locks(NOW + 10)
     assert tokens(read().locks(AB, NOW)) == {"t"}
-    assert not read().has_ended_locks(NOW + 99)
-    assert read().has_ended_locks(NOW + 100)
+    assert read().first_end() == NOW + 100
     with write() as writer:
         writer.remove_lock("t")
-    assert not read().has_ended_locks(NOW + 100)
+    assert read().first_end() == math.inf
 
 
 def test_locks_are_removed_by_token_and_by_tree(stores: Stores) -> None:

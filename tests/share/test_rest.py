@@ -1,6 +1,7 @@
 """At rest a tree holds nothing of the server's own: a stop discards what it has the time for."""
 
 import os
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -61,10 +62,28 @@ def test_a_lock_that_has_ended_leaves_no_row(tmp_path: Path) -> None:
             for token, seconds in (("ended", -1), ("lives", 60)):
                 key = own.to_read((token,)).key
                 writer.add_lock(Lock(token, key, False, True, "", "", 60, now + seconds))
-        assert own.state.read().has_ended_locks(now)
+        assert own.state.read().first_end() < now
         own.tend()
-        assert not own.state.read().has_ended_locks(now)
-        assert own.state.read().has_ended_locks(now + 60)
+        assert own.state.read().first_end() == now + 60
         revision = own.state.revision()
         own.tend()
         assert own.state.revision() == revision
+
+
+def test_locks_that_cannot_be_forgotten_keep_nothing_from_being_discarded(tmp_path: Path) -> None:
+    root, state = tmp_path / "root", tmp_path / "state.db"
+    root.mkdir()
+    with closing(Inside(state, {"": root})) as app, closing(sqlite3.connect(state)) as other:
+        own, now = app.shares, app.shares.now
+        with own.state.write() as writer:
+            key = own.to_read(("ended",)).key
+            writer.add_lock(Lock("ended", key, False, True, "", "", 60, now - 1))
+        other.execute("BEGIN IMMEDIATE")
+        for _ in range(2):
+            plant(root / "tree", 3)
+            assert app("DELETE", "/tree").status == 204
+            own.tend()
+            assert os.listdir(root) == []
+        other.rollback()
+        own.tend()
+        assert own.state.read().first_end() < now, "it is tried again, but not at once"

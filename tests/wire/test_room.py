@@ -1,5 +1,6 @@
 """Room for whoever comes next: workers, descriptors and patience are not all taken by others."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -80,6 +81,32 @@ def test_uploads_that_flow_freeze_nobody(tmp_path: Path) -> None:
             thread.start()
             held.callback(thread.join)
             held.callback(over.set)
+        time.sleep(0.5)
+        for _ in range(5):
+            assert answers(served.port)
+            time.sleep(0.1)
+
+
+def test_downloads_that_are_read_fast_freeze_nobody(tmp_path: Path) -> None:
+    """The kernel would send all of them without a pause, each by a thread of its own."""
+    size = 4 << 30
+
+    def read(one: Talk) -> None:
+        buffer = bytearray(1 << 20)
+        with suppress(OSError):
+            while one.socket.recv_into(buffer, len(buffer), socket.MSG_TRUNC):
+                pass
+
+    with serving(tmp_path, "--threads", "2") as served, ExitStack() as held:
+        with (served.root / "large").open("wb") as file:
+            file.truncate(size)
+        for _ in range(4):
+            one = held.enter_context(Talk(served.port))
+            one.send(talk.request("GET /large"))
+            thread = threading.Thread(target=read, args=(one,))
+            thread.start()
+            held.callback(thread.join)
+            held.callback(one.socket.shutdown, socket.SHUT_RDWR)
         time.sleep(0.5)
         for _ in range(5):
             assert answers(served.port)
