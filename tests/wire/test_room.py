@@ -15,14 +15,28 @@ from tests.wire.talk import Talk
 
 ONE = ("--workers", "1")
 SHORT = "from davserver.serving import connections; connections.HEAD_SECONDS = 1.0"
+PATIENT = """
+from davserver.serving import pace, streams
+pace._SOON = streams._SOON = 1000
+"""
+"""Workers wait for a second without letting anybody know: no client of a test pauses for so long,
+where one of real life comes within the millisecond each time.
+"""
 
 
 @contextmanager
-def serving(folder: Path, *options: str, before: tuple[str, ...] = ()) -> Iterator[Served]:
+def serving(
+    folder: Path, *options: str, before: tuple[str, ...] = (), change: str = ""
+) -> Iterator[Served]:
     root = folder / "root"
     root.mkdir()
     (root / "small").write_bytes(b"small")
-    server = Running(root, *ONE, *options, state=folder / "state.db")
+    state = folder / "state.db"
+    server = (
+        Altered(root, *ONE, *options, state=state, change=change)
+        if change
+        else Running(root, *ONE, *options, state=state)
+    )
     server.command[:0] = before
     with server:
         yield Served(server, root)
@@ -38,7 +52,7 @@ def answers(port: int) -> bool:
 
 def test_uploads_that_trickle_without_a_pause_freeze_nobody(tmp_path: Path) -> None:
     """Each byte comes so soon that it is waited for without a place; so do they when they stop."""
-    with serving(tmp_path, "--threads", "4") as served, ExitStack() as held:
+    with serving(tmp_path, "--threads", "4", change=PATIENT) as served, ExitStack() as held:
         uploads = [held.enter_context(Talk(served.port)) for _ in range(4)]
         for number, one in enumerate(uploads):
             one.send(talk.request(f"PUT /upload-{number}", "Content-Length: 1000000"))
@@ -97,7 +111,7 @@ def test_downloads_that_are_read_fast_freeze_nobody(tmp_path: Path) -> None:
             while one.socket.recv_into(buffer, len(buffer), socket.MSG_TRUNC):
                 pass
 
-    with serving(tmp_path, "--threads", "2") as served, ExitStack() as held:
+    with serving(tmp_path, "--threads", "2", change=PATIENT) as served, ExitStack() as held:
         with (served.root / "large").open("wb") as file:
             file.truncate(size)
         for _ in range(4):
