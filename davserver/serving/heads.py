@@ -123,6 +123,13 @@ def check(octets: bytes) -> None:
         raise Refused("431 Request Header Fields Too Large", "The header fields are too long.")
 
 
+def is_field(line: bytes) -> bool:
+    """Whether a line, given without its end, is a field: in a head or in trailers (RFC 9112
+    sections 5 and 7.1.2).
+    """
+    return _FIELD.fullmatch(line) is not None
+
+
 def _request_line(line: bytes) -> tuple[str, str, str, int]:
     """Method, target, the authority that an absolute target names, and the minor version."""
     match = _LINE.fullmatch(line)
