@@ -144,6 +144,13 @@ def _request_line(line: bytes) -> tuple[str, str, str, int]:
         if form is None:
             raise _bad("The request target is no path of this server.")
         authority = form[1] or b""
+    if not target.isascii():
+        # Read kindly, two bytes could be a slash (RFC 3629 section 10). Escaped, any byte is of a
+        # name.
+        try:
+            target.decode()
+        except UnicodeDecodeError:
+            raise _bad("The request target is not UTF-8: percent-encode its bytes.") from None
     return method.decode(), target.decode("latin-1"), authority.decode("latin-1"), int(minor)
 
 
