@@ -5,6 +5,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from davserver.serving import heads
+
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
 # Space is allowed around the signs of an extension alone (RFC 9112 section 7.1.1).
@@ -176,7 +178,9 @@ class SizedBody(Body):
 
 
 class ChunkedBody(Body):
-    """A chunked body. No chunk is ever held whole; trailers are read and passed over."""
+    """A chunked body. No chunk is ever held whole; trailers are read as strictly as the fields of a
+    head, and passed over.
+    """
 
     def __init__(self, stream: Stream, invite: Invite) -> None:
         super().__init__()
@@ -267,8 +271,10 @@ class ChunkedBody(Body):
         return int(match[1], 16)
 
     def _trailers(self) -> None:
+        # What is no field here may be the next request to who reads trailers otherwise.
         read = 0
         while (line := self._stream.readline(_LONGEST_LINE)) != b"\r\n":
             read += len(line)
-            if not line.endswith(b"\r\n") or read > _LONGEST_TRAILERS:
+            is_field = line.endswith(b"\r\n") and heads.is_field(line[:-2])
+            if not is_field or read > _LONGEST_TRAILERS:
                 raise ValueError("broken trailers")

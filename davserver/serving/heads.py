@@ -123,6 +123,13 @@ def check(octets: bytes) -> None:
         raise Refused("431 Request Header Fields Too Large", "The header fields are too long.")
 
 
+def is_field(line: bytes) -> bool:
+    """Whether a line, given without its end, is a field: in a head or in trailers (RFC 9112
+    sections 5 and 7.1.2).
+    """
+    return _FIELD.fullmatch(line) is not None
+
+
 def _request_line(line: bytes) -> tuple[str, str, str, int]:
     """Method, target, the authority that an absolute target names, and the minor version."""
     match = _LINE.fullmatch(line)
@@ -137,6 +144,13 @@ def _request_line(line: bytes) -> tuple[str, str, str, int]:
         if form is None:
             raise _bad("The request target is no path of this server.")
         authority = form[1] or b""
+    if not target.isascii():
+        # Read kindly, two bytes could be a slash (RFC 3629 section 10). Escaped, any byte is of a
+        # name.
+        try:
+            target.decode()
+        except UnicodeDecodeError:
+            raise _bad("The request target is not UTF-8: percent-encode its bytes.") from None
     return method.decode(), target.decode("latin-1"), authority.decode("latin-1"), int(minor)
 
 

@@ -149,6 +149,61 @@ def test_lines_that_never_end_are_not_held(noise: bytes) -> None:
     assert stream.given < 1 << 17
 
 
+TRAILERS = {
+    "none": b"",
+    "a field": b"X-Sum: 1\r\n",
+    "two fields": b"X-Sum: 1\r\nY:\t2 \r\n",
+    "a field without a value": b"X-Sum:\r\n",
+    "a value with bytes beyond ASCII": b"X-Name: \xc3\xa9\xff\r\n",
+}
+NO_TRAILERS = {
+    "a request line": b"GET /smuggled HTTP/1.1\r\n",
+    "a request line behind a field": b"X-Sum: 1\r\nGET /smuggled HTTP/1.1\r\n",
+    "a request line of an absolute target": b"GET http://a/smuggled HTTP/1.1\r\n",
+    "no colon": b"X-Sum\r\n",
+    "no name": b": 1\r\n",
+    "a space before the colon": b"X-Sum : 1\r\n",
+    "a space before the name": b" X-Sum: 1\r\n",
+    "a fold": b"X-Sum: 1\r\n 2\r\n",
+    "a fold of a tab": b"X-Sum: 1\r\n\t2\r\n",
+    "a bare CR": b"X-Sum: 1\r2\r\n",
+    "two CRs": b"X-Sum: 1\r\r\n",
+    "a bare LF": b"X-Sum: 1\nY: 2\r\n",
+    "a NUL": b"X-Sum: 1\0\r\n",
+    "a NUL in the name": b"X\0Sum: 1\r\n",
+    "another control character": b"X-Sum: \x0b1\r\n",
+    "a bare CR alone": b"\r",
+    "one line that is too long": b"X-Sum: " + b"1" * 5000 + b"\r\n",
+    "too many fields": b"X-Sum: 1\r\n" * 2000,
+}
+AFTER = b"GET / HTTP/1.1\r\n"
+
+
+@pytest.mark.parametrize("trailers", TRAILERS.values(), ids=TRAILERS)
+def test_trailers_are_passed_over(trailers: bytes) -> None:
+    stream = io.BytesIO(framed([b"abc"], b"0\r\n" + trailers + b"\r\n", b"") + AFTER)
+    body = chunked(stream)
+    assert whole(body, []) == b"abc"
+    assert body.left == 0
+    assert stream.read() == AFTER
+
+
+@pytest.mark.parametrize("trailers", NO_TRAILERS.values(), ids=NO_TRAILERS)
+def test_trailers_that_are_no_fields_break_the_body(trailers: bytes) -> None:
+    """RFC 9112 section 7.1.2: they have the grammar of the fields of a head."""
+    sent = framed([b"abc"], b"0\r\n" + trailers + b"\r\n", b"") + AFTER
+    body = chunked(io.BytesIO(sent))
+    assert body.read(3) == b"abc"
+    for _ in range(2):
+        with pytest.raises(ValueError, match="broken"):
+            body.read()
+    unread = chunked(io.BytesIO(sent))
+    assert not unread.drain(1 << 16)
+    for one in (body, unread):
+        assert one.is_too_long(1 << 16)
+        assert one.left is None
+
+
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 

@@ -4,7 +4,8 @@ The tables stand in the modules `probes_*.py`, one a topic. They follow the publ
 Http11Probe, case by case and with its levels, written anew for a file server: where the list posts
 to `/` and looks for an echo, a file is put at `/new` and looked for on disk, and what would be
 smuggled is the PUT of another file. Its cases without a verdict, and those of no RFC's words, have
-the level "none". Where it lets a server close without an answer, ours has to answer.
+the level "none"; what it has not has the level "ours". Where it lets a server close without an
+answer, ours has to answer.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Literal
 
 from tests.wire import talk
 
-Level = Literal["must", "should", "may", "ought", "none"]
+Level = Literal["must", "should", "may", "ought", "none", "ours"]
 """How binding the list holds its case to be, by RFC 2119."""
 
 Outcome = int | Literal["closed"]

@@ -30,6 +30,20 @@ WHOLE = f"Content-Length: {len(HIDDEN)}"
 PREFIX = b"PUT /smuggled HTTP/1.1\r\nHost: localhost\r\n"
 """A request that lacks no more than the empty line at its end."""
 
+BROKEN = {
+    "size": b"zz\r\n" + SMUGGLED,
+    "chunk": b"5\r\nhello" + SMUGGLED,
+    "trailer": b"0\r\n" + SMUGGLED,
+}
+"""Bodies that are announced in chunks, and what of them is broken in front of a request."""
+
+UNREAD = {
+    "get": ("GET /file", 200),
+    "delete": ("DELETE /none", 404),
+    "refused-put": ("PUT /none/new", 409),
+}
+"""Requests whose bodies nobody reads, and their answers."""
+
 
 def in_a_chunk() -> bytes:
     """Chunks for who reads them. Who counts by the length, which ends behind the first size, finds
@@ -243,5 +257,28 @@ PROBES = (
         then_expected=OK,
         stored=HELLO,
         body=CONTENT,
+    ),
+    *(
+        Probe(
+            f"put-behind-a-broken-{part}",
+            "ours",
+            "RFC 9112 7.1",
+            "where chunks are broken nobody knows what is behind them",
+            put(CHUNKED, body=body),
+        )
+        for part, body in BROKEN.items()
+    ),
+    *(
+        Probe(
+            f"put-behind-a-broken-{part}-of-a-{verb}",
+            "ours",
+            "RFC 9112 7.1",
+            "nor does anybody where they are not read",
+            talk.request(line, CHUNKED) + body,
+            one_of(status),
+            has=(("connection", "close"),),
+        )
+        for verb, (line, status) in UNREAD.items()
+        for part, body in BROKEN.items()
     ),
 )

@@ -2,11 +2,13 @@
 
 import contextlib
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from tests.bench import processes
-from tests.wire import talk
+from tests.security.inside import LOCKINFO
+from tests.wire import probes_smuggling, talk
 from tests.wire.conftest import LOGIN, Served
 from tests.wire.talk import Ended, Talk
 
@@ -85,6 +87,7 @@ BROKEN = {
     "an extension that never ends": b"5;" + b"x" * 20_000,
     "trailers that never end": b"0\r\n" + b"A: b\r\n" * 20_000,
     "a trailer without an end": b"0\r\nA: b\n\r\n",
+    "a trailer that is no field": b"0\r\nA b\r\n\r\n",
 }
 
 
@@ -93,6 +96,34 @@ def test_broken_chunks_change_nothing(served: Served, data: bytes) -> None:
     with talk.asking(served.port, talk.request("PUT /file", CHUNKED, body=data)) as connection:
         connection.end()
         refused_or_ended(connection)
+    assert served.names() == set()
+
+
+@pytest.mark.parametrize("method", ["PUT", "PROPFIND"])
+def test_a_request_for_trailers_breaks_the_body_and_is_not_executed(
+    served: Served, method: str
+) -> None:
+    (served.root / "file").write_bytes(OLD)
+    body = talk.chunked(PROPFIND, end=b"0\r\n" + talk.request("PUT /smuggled", body=b"x"))
+    with talk.asking(
+        served.port, talk.request(f"{method} /file", CHUNKED, body=body)
+    ) as connection:
+        answer = connection.reply()
+        assert (answer.status, answer["connection"]) == (400, "close")
+        assert connection.is_ended()
+    assert served.names() == {"file"}
+    assert (served.root / "file").read_bytes() == OLD
+
+
+@pytest.mark.parametrize("body", probes_smuggling.BROKEN.values(), ids=probes_smuggling.BROKEN)
+def test_who_needs_no_body_executes_no_request_within_its_broken_chunks(
+    served: Served, body: bytes
+) -> None:
+    (served.root / "file").write_bytes(OLD)
+    with talk.asking(served.port, talk.request("DELETE /file", CHUNKED) + body) as connection:
+        answer = connection.reply()
+        assert (answer.status, answer["connection"]) == (204, "close")
+        assert connection.is_ended()
     assert served.names() == set()
 
 
@@ -152,45 +183,80 @@ def test_the_client_is_told_to_go_on(served: Served) -> None:
         assert connection.reply().status == 201
 
 
-def test_a_client_that_is_refused_is_not_told_to_go_on(served: Served, guarded: Served) -> None:
-    fields = ("Content-Length: 5", "Expect: 100-continue")
-    for server, path, status in (
-        (served, "/none/file", 409),
-        (served, "/.~dav-x", 403),
-        (guarded, "/file", 401),
-    ):
-        with talk.asking(server.port, talk.request(f"PUT {path}", *fields)) as connection:
-            assert connection.reply().status == status
-        assert server.names() == set()
+OCCUPIED = {"there": OLD, "locked": OLD}
+
+
+@pytest.fixture
+def occupied(guarded: Served) -> Iterator[Served]:
+    """The server that asks for a name, with a file, and one that is locked."""
+    for name in OCCUPIED:
+        (guarded.root / name).write_bytes(OLD)
+    lock = talk.ask(guarded.port, "LOCK /locked", LOGIN, body=LOCKINFO)
+    assert lock.status == 200
+    yield guarded
+    assert {name: (guarded.root / name).read_bytes() for name in guarded.names()} == OCCUPIED
+    token = f"Lock-Token: {lock['lock-token']}"
+    assert talk.ask(guarded.port, "UNLOCK /locked", LOGIN, token).status == 204
+    for name in OCCUPIED:
+        (guarded.root / name).unlink()
 
 
 REFUSED = {
     "without a login": ("/file", (), 401),
     "below nothing": ("/none/file", (LOGIN,), 409),
     "onto a reserved name": ("/.~dav-x", (LOGIN,), 403),
+    "over a file that was not to be there": ("/there", (LOGIN, "If-None-Match: *"), 412),
+    "over a locked file": ("/locked", (LOGIN,), 423),
 }
+BEYOND_ANY_DISK = f"Content-Length: {10**18 - 1}"
 
 
+@pytest.mark.parametrize(("path", "fields", "status"), REFUSED.values(), ids=REFUSED)
+def test_a_client_that_is_refused_is_not_told_to_go_on(
+    occupied: Served, path: str, fields: tuple[str, ...], status: int
+) -> None:
+    fields = ("Content-Length: 5", "Expect: 100-continue", *fields)
+    with talk.asking(occupied.port, talk.request(f"PUT {path}", *fields)) as connection:
+        assert connection.reply().status == status
+
+
+def test_a_client_that_has_more_than_any_disk_is_not_told_to_go_on(served: Served) -> None:
+    fields = (BEYOND_ANY_DISK, "Expect: 100-continue")
+    with talk.asking(served.port, talk.request("PUT /file", *fields)) as connection:
+        assert connection.reply().status == 507
+    assert served.names() == set()
+
+
+BLOCK = b"x" * MEBIBYTE
 LITTLE = 5_000_000
-"""Bytes that a body which is refused may cost, whatever its length."""
+"""Bytes of memory that a body may cost, whatever its length."""
 
 
 @pytest.mark.parametrize("in_chunks", [False, True], ids=["with a length", "in chunks"])
 @pytest.mark.parametrize(("path", "fields", "status"), REFUSED.values(), ids=REFUSED)
 def test_a_gibibyte_that_is_refused_costs_no_memory(
-    guarded: Served, path: str, fields: tuple[str, ...], status: int, in_chunks: bool
+    occupied: Served, path: str, fields: tuple[str, ...], status: int, in_chunks: bool
 ) -> None:
+    framing, piece = f"Content-Length: {1 << 30}", BLOCK
+    if in_chunks:
+        framing, piece = CHUNKED, b"%x\r\n%s\r\n" % (len(BLOCK), BLOCK)
+    refuses_a_gibibyte(occupied, talk.request(f"PUT {path}", framing, *fields), piece, status)
+
+
+def test_a_gibibyte_of_more_than_any_disk_has_costs_no_memory(guarded: Served) -> None:
+    head = talk.request("PUT /file", BEYOND_ANY_DISK, LOGIN)
+    refuses_a_gibibyte(guarded, head, BLOCK, 507)
+    assert guarded.names() == set()
+
+
+def refuses_a_gibibyte(server: Served, head: bytes, piece: bytes, status: int) -> None:
     """The answer comes before the body has, and can be read by a client that still sends."""
-    pid = guarded.server.process.pid
-    talk.ask(guarded.port, "GET /", LOGIN)
+    pid = server.server.process.pid
+    talk.ask(server.port, "GET /", LOGIN)
     processes.forget_peak(pid)
     before = processes.memory(pid, "VmRSS")
-    block = b"x" * MEBIBYTE
-    framing, piece = f"Content-Length: {1 << 30}", block
-    if in_chunks:
-        framing, piece = CHUNKED, b"%x\r\n%s\r\n" % (len(block), block)
-    with Talk(guarded.port) as connection:
-        connection.send(talk.request(f"PUT {path}", framing, *fields))
+    with Talk(server.port) as connection:
+        connection.send(head)
 
         def send() -> None:
             with contextlib.suppress(OSError):
@@ -203,7 +269,25 @@ def test_a_gibibyte_that_is_refused_costs_no_memory(
         sending.join()
     assert answer.status == status
     assert processes.memory(pid, "VmHWM") - before < LITTLE
-    assert guarded.names() == set()
+
+
+def test_a_chunk_of_256_mebibytes_costs_no_memory(guarded: Served) -> None:
+    """Nothing of a chunk waits for its end."""
+    pid, file = guarded.server.process.pid, guarded.root / "file"
+    small = talk.chunked(BLOCK)
+    assert talk.ask(guarded.port, "PUT /file", LOGIN, CHUNKED, body=small).status == 201
+    processes.forget_peak(pid)
+    before = processes.memory(pid, "VmRSS")
+    with Talk(guarded.port) as connection:
+        connection.send(talk.request("PUT /file", LOGIN, CHUNKED))
+        connection.send(b"%x\r\n" % (256 * MEBIBYTE))
+        for _ in range(256):
+            connection.send(BLOCK)
+        connection.send(b"\r\n0\r\n\r\n")
+        assert connection.reply().status == 204
+    assert processes.memory(pid, "VmHWM") - before < LITTLE
+    assert file.stat().st_size == 256 * MEBIBYTE
+    file.unlink()
 
 
 @pytest.mark.parametrize("in_chunks", [False, True], ids=["with a length", "in chunks"])

@@ -24,7 +24,7 @@ from tests.wire import (
     probing,
 )
 from tests.wire.conftest import Served
-from tests.wire.probes import CONTENT, FILES, Probe
+from tests.wire.probes import CONTENT, FILES, REFUSED, Outcome, Probe, one_of
 
 TOPICS = {
     "request lines": probes_lines.PROBES,
@@ -52,7 +52,7 @@ def test_a_probe_gets_its_answer(served: Served, probe: Probe) -> None:
 
 
 def test_the_list_is_whole() -> None:
-    assert Counter(probe.level for probe in PROBES) == {
+    assert Counter(probe.level for probe in PROBES if probe.level != "ours") == {
         "must": 113,
         "should": 29,
         "may": 10,
@@ -60,6 +60,41 @@ def test_the_list_is_whole() -> None:
         "none": 62,
     }
     assert len({probe.name for probe in PROBES}) == len(PROBES)
+
+
+SUCCESS: frozenset[Outcome] = frozenset(range(200, 300))
+NO_SWITCH: frozenset[Outcome] = frozenset(range(200, 600))
+"""Any answer but that the protocol is another one now."""
+
+LISTED: dict[frozenset[Outcome], tuple[str, ...]] = {
+    SUCCESS: (
+        *("length", "length-of-zero", "no-length", "range-of-a-put", "no-length-of-no-content"),
+        *("one-chunk", "two-chunks", "no-chunk", "size-in-capitals", "trailer", "extension"),
+        *("connection-close", "options-of-the-server", "head-without-content", "date"),
+        "invitation-of-http-1.0",
+    ),
+    NO_SWITCH: (
+        *("upgrade-by-post", "upgrade-without-connection", "upgrade-to-the-unknown"),
+        *("upgrade-to-another-websocket", "upgrade-of-http-1.0"),
+    ),
+    one_of(400, 501): (
+        *("coding-alone-that-is-unknown", "coding-that-ends-like-chunked", "coding-of-identity"),
+        "space-behind-chunked",
+    ),
+    one_of(405): ("refused-method-tells-others",),
+}
+"""What the list allows in cases that it holds to be binding: in all others 400 alone."""
+
+
+def test_all_that_the_list_holds_to_be_binding_is_decided_as_it_is_there_but_for_one() -> None:
+    listed = {name: allowed for allowed, names in LISTED.items() for name in names}
+    binding = {probe.name: probe for probe in PROBES if probe.level == "must"}
+    assert set(listed) <= set(binding)
+    otherwise = {
+        name for name, probe in binding.items() if not probe.expected <= listed.get(name, REFUSED)
+    }
+    assert otherwise == {"utf-8-in-target"}
+    assert {name for name, probe in binding.items() if probe.reason} == otherwise
 
 
 def test_every_probe_is_to_be_answered_and_never_by_a_failure() -> None:
@@ -127,7 +162,7 @@ def liar(said: bytes, *, resets: bool = False, keeps: bool = False) -> Iterator[
                 client.close()
 
 
-STRICT = [probe for probe in PROBES if probe.level == "must" and 400 in probe.expected]
+STRICT = [probe for probe in PROBES if probe.level in ("must", "ours") and 400 in probe.expected]
 
 
 @pytest.mark.parametrize("said", LIARS.values(), ids=LIARS)

@@ -27,8 +27,15 @@ READ = {
     "an absolute form of a host that is not ours": (b"http://evil.example/a", 403),
     "raw UTF-8": ("/é".encode(), 200),
     "escaped UTF-8": (b"/%C3%A9", 200),
-    "half of a letter": (b"/\xc3", 404),
-    "bytes that are not UTF-8": (b"/%FF%FE", 404),
+    "half of a letter": (b"/\xc3", 400),
+    "a raw letter of Latin-1": (b"/\xe9", 400),
+    "a slash in two bytes": (b"/\xc0\xaf", 400),
+    "half of a surrogate pair": (b"/\xed\xa0\x80", 400),
+    "half of a letter in a query": (b"/a?\xc3", 400),
+    "half of a letter in an absolute form": (b"http://localhost/\xc3", 400),
+    "a letter that is half escaped": (b"/\xc3%A9", 400),
+    "half of a letter, escaped": (b"/%C3", 404),
+    "escaped bytes that are not UTF-8": (b"/%FF%FE", 404),
     "a query": (b"/a?b=c", 200),
     "two question marks": (b"/a??", 200),
     "a semicolon": (b"/a;v=1", 404),
@@ -61,6 +68,14 @@ def test_a_target_gets_its_answer(served: Served, target: bytes, status: int) ->
     with talk.asking(served.port, head) as connection:
         answer = connection.reply()
     assert answer.status == status
+
+
+def test_who_sends_a_target_of_another_coding_is_told_what_to_send(served: Served) -> None:
+    with talk.asking(served.port, b"GET /\xe9 HTTP/1.1\r\nHost: localhost\r\n\r\n") as connection:
+        answer = connection.reply()
+        assert connection.is_ended()
+    sentence = b"The request target is not UTF-8: percent-encode its bytes.\n"
+    assert (answer.status, answer.body) == (400, sentence)
 
 
 @pytest.mark.parametrize("method", METHODS)
