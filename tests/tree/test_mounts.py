@@ -46,6 +46,15 @@ def test_the_mounts_below_a_path(mounted: Path) -> None:
     assert [mount.point for mount in mounts.at_and_below(mounted / "x")] == [mounted]
 
 
+def test_the_points_at_and_below_a_path(mounted: Path) -> None:
+    for path in (mounted.parent, mounted.parent.parent, Path("/"), mounted):
+        assert mounted in mounts.points_below(path)
+    for path in (mounted / "x", mounted.parent / "a", mounted.with_name("a b")):
+        assert mounts.points_below(path) == []
+    assert Path("/proc") in mounts.points_below(Path("/proc"))
+    assert Path("/proc") not in mounts.points_below(Path("/pro"))
+
+
 def test_of_two_mounts_at_one_place_the_upper_one_counts(mounted: Path) -> None:
     command = ["mount", "-t", "ramfs", "ramfs", str(mounted)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
