@@ -250,7 +250,7 @@ OPTIONS: tuple[Option, ...] = (
         100,
         "bytes a second that content has to come with (100)",
         "Bytes a second that the content of a request has to come with, on average over each "
-        "`upload_grace`; 0: any.",
+        "`upload_grace`; 0: any, as long as something comes.",
         "BYTES",
     ),
     Option(

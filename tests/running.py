@@ -31,6 +31,7 @@ class Running:
     ``url`` is the server's base URL without a slash at its end, ``said`` what it printed up to its
     first URL. With ``listen`` it has these addresses instead of a port; of a Unix socket there is
     no URL. With ``may_die`` a worker may end by itself; else that is an error when it is stopped.
+    ``settings`` are those that the arguments need not name.
     """
 
     may_die = False
@@ -42,13 +43,14 @@ class Running:
         environment: dict[str, str] | None = None,
         port: int = 0,
         listen: str = "",
+        settings: Sequence[tuple[str, str]] = SETTINGS,
     ) -> None:
         self.command = [
             sys.executable,
             "-m",
             "davserver",
             *map(str, arguments),
-            *(part for key, value in SETTINGS if key not in arguments for part in (key, value)),
+            *(part for key, value in settings if key not in arguments for part in (key, value)),
             *(("--listen", listen) if listen else ("--port", str(port))),
             "--state",
             str(state),

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from davserver import config, metrics, options
+from davserver.serving import connections, heads, server
 
 TOP = Path(__file__).parents[1]
 README = (TOP / "README.md").read_text()
@@ -51,6 +52,27 @@ def test_the_metrics_of_the_readme_are_those_that_there_are() -> None:
     families = text_string_to_metric_families(metrics.text(0).decode())
     named = re.findall(r"`(davserver_\w+)`", part("metrics"))
     assert {name.removesuffix("_total") for name in named} == {one.name for one in families}
+
+
+def test_the_readme_tells_the_limits_that_are_no_options() -> None:
+    text = " ".join(README.split())
+    for limit in (
+        f"says nothing for {server.IDLE_SECONDS} seconds",
+        f"between two looks, {server.IDLE_SECONDS} seconds apart",
+        f"takes more than {connections.HEAD_SECONDS:g} seconds",
+        f"a request line may have {heads.LONGEST_LINE >> 10} KiB (else 414)",
+        f"a head {heads.LONGEST >> 10} KiB and {heads.MOST_FIELDS} fields (else 431)",
+    ):
+        assert limit in text
+
+
+def test_the_readme_tells_how_heads_are_refused() -> None:
+    told = re.search(r"a head that is answered ([\d, or]+)\)", " ".join(README.split()))
+    assert told is not None
+    sources = (module.read_text() for module in (TOP / "davserver" / "serving").glob("*.py"))
+    found = re.findall(r'Refused\(\s*"(\d+) ', "".join(sources))
+    # That of a server that fails is no head's fault.
+    assert re.findall(r"\d+", told[1]) == sorted({*found} - {"500"})
 
 
 def test_the_readme_begins_with_its_two_commands() -> None:

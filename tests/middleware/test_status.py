@@ -1,6 +1,8 @@
 """Health, readiness and metrics: where they are, who may see them, and what they say."""
 
+import re
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from davserver.accounts import Account, Accounts
 from davserver.middleware import HEALTHZ, METRICS, READYZ, Corridor, Life
 from davserver.state import Intent, Operation
 from davserver.wsgi import IS_STATUS, Environ, StartResponse
+from tests.certificates import pairs
 from tests.running import Running
 from tests.security.inside import LOCKINFO, Inside, Reply
 from tests.wire import talk
@@ -28,6 +31,16 @@ def root(tmp_path: Path) -> Path:
     found.mkdir()
     (found / "file").write_bytes(b"content")
     return found
+
+
+class Local(Talk):
+    """A connection to a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(talk.SECONDS)
+        self.socket.connect(str(path))
+        self._read = self.socket.makefile("rb")
 
 
 Build = Callable[..., Inside]
@@ -289,6 +302,48 @@ def test_the_operator_turns_them_off(
         found = {name: talk.ask(server.port, f"GET {BELOW}/{name}").status for name in EVERYTHING}
         assert talk.ask(server.port, "GET /file").status == 200
     assert found == {name: 200 if name in there else 403 for name in EVERYTHING}
+
+
+def test_a_unix_socket_for_nothing_else(root: Path, tmp_path: Path) -> None:
+    path, login = tmp_path / "status.sock", "Authorization: Basic bWU6cHc="
+    with (
+        Running(
+            root,
+            *("--status", f"unix:{path}", "--user", "me"),
+            state=tmp_path / "state.db",
+            environment={"DAVSERVER_PASSWORD": "pw"},
+        ) as server,
+        Local(path) as watcher,
+    ):
+
+        def ask(line: str, *fields: str, body: bytes = b"") -> talk.Reply:
+            watcher.send(talk.request(line, *fields, body=body, host="anything.example"))
+            return watcher.reply()
+
+        assert ask(f"GET /{HEALTHZ}").body == b"ok\n"
+        assert ask(f"GET /{READYZ}").body == b"ready\n"
+        assert values(ask(f"GET /{METRICS}").body)["davserver_locks",] == 0
+        for line in ("GET /file", "GET /", "PUT /file", "DELETE /file", f"GET {BELOW}/{HEALTHZ}"):
+            assert ask(line, login, body=b"x").status == 404
+        assert talk.ask(server.port, "GET /file", login).body == b"content"
+        for name in EVERYTHING:
+            assert talk.ask(server.port, f"GET /{name}", login).status == 404
+            assert talk.ask(server.port, f"GET {BELOW}/{name}", login).status == 403
+    assert not path.exists()
+
+
+def test_an_address_for_nothing_else_speaks_no_tls(root: Path, tmp_path: Path) -> None:
+    pair = pairs.written(tmp_path)
+    given = ("--status", "127.0.0.1:0", "--cert", pair.cert, "--key", pair.key)
+    with Running(root, *given, state=tmp_path / "state.db") as server:
+        assert server.process.stdout is not None
+        lines = (
+            re.search(r"told at http://127\.0\.0\.1:(\d+)/", one) for one in server.process.stdout
+        )
+        port = next(int(found[1]) for found in lines if found)
+        assert talk.ask(port, f"GET /{HEALTHZ}").body == b"ok\n"
+        assert talk.ask(port, "GET /file").status == 404
+        assert talk.ask(server.port, f"GET /{HEALTHZ}").status == 400
 
 
 def test_another_path_is_the_operators(root: Path, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from davserver.processes import crew
+from davserver.commands.serve import MOST_WORKERS
+from davserver.processes import cores, crew
 from tests.bench import processes
 from tests.faults.altered import Altered
 from tests.processes.ground import Load, ask, connections, until
@@ -66,6 +67,20 @@ def test_as_many_workers_as_are_asked_for(tmp_path: Path, root: Path) -> None:
         assert len(running.workers) == 3
         with connections(running) as each:
             assert len(each) == 3
+
+
+@pytest.mark.parametrize("is_pinned", [False, True], ids=["all cores", "one core"])
+def test_there_are_as_many_workers_as_cores(tmp_path: Path, root: Path, is_pinned: bool) -> None:
+    """Where nothing else is said."""
+    may = os.sched_getaffinity(0)
+    try:
+        # The server inherits it.
+        os.sched_setaffinity(0, {min(may)} if is_pinned else may)
+        with Running(root, state=tmp_path / "state.db", settings=()) as running:
+            assert len(running.workers) == min(cores.available(), MOST_WORKERS)
+            assert talk.ask(running.port, "OPTIONS /").status == 200
+    finally:
+        os.sched_setaffinity(0, may)
 
 
 def test_a_killed_worker_holds_nobody_up_and_loses_nothing(server: Running, root: Path) -> None:

@@ -185,6 +185,21 @@ def test_a_body_below_the_floor_is_ended(tmp_path: Path) -> None:
         assert honest.reply().status == 201
 
 
+def test_without_a_floor_something_has_to_come(tmp_path: Path) -> None:
+    floor = ("--slowest-upload", "0", "--upload-grace", "1")
+    with serving(tmp_path, *floor) as served, crowding(served.port) as crowd:
+        slow = crowd.join(1, talk.request("PUT /upload", "Content-Length: 12"))[0]
+        silent = crowd.join(1, talk.request("PUT /silent", "Content-Length: 12") + b"x")[0]
+        for _ in range(12):
+            slow.send(b"x")
+            time.sleep(0.3)
+        assert slow.reply().status == 201
+        reply = silent.reply()
+        assert (reply.status, reply["connection"]) == (408, "close")
+        assert (served.root / "upload").read_bytes() == b"x" * 12
+        assert "silent" not in served.names()
+
+
 def test_an_answer_that_is_read_late_is_whole(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         content = random.Random(1).randbytes(LARGE)

@@ -197,6 +197,24 @@ def test_what_comes_in_one_record_with_the_end_of_a_body_is_answered(
         assert one.reply().body == b"small"
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_large_upload_that_is_refused_hears_it(
+    served: Served, files: Files, version: ssl.TLSVersion
+) -> None:
+    """By a client that still sends: an end at once would reset the connection."""
+    block = bytes(1 << 16)
+    with talking(served.port, trusting(files, version)) as one:
+        one.send(talk.request("PUT /none/file", f"Content-Length: {1 << 30}"))
+        for _ in range(64):
+            one.send(block)
+        answer = one.reply()
+        assert (answer.status, answer["connection"]) == (409, "close")
+        assert len(answer.body) == int(answer["content-length"]) > 0
+        one.send(block)
+        assert one.is_ended()
+    assert "none" not in served.names()
+
+
 def test_who_has_connected_is_served_when_new_settings_come(tmp_path: Path, files: Files) -> None:
     root, file = tmp_path / "root", tmp_path / "davserver.toml"
     root.mkdir()
