@@ -86,6 +86,8 @@ class Running:
                 self.url = match[1] if match else ""
                 self._began = self.workers
                 return self
+        # It says nothing more: whoever stops it is to find that it has ended.
+        self.process.wait(timeout=30)
         raise AssertionError(f"no URL: {self.said}{self.log.read_text()}")
 
     @property
