@@ -110,7 +110,8 @@ def _gather(blocks: Iterable[bytes]) -> tuple[bytes | Iterable[bytes], int | Non
     second = next(rest, None)
     if second is None:
         return first, None
-    return _Rest(chain((first, second), rest), rest), None
+    # An iterator lets go of what it has given; a tuple would be held until the reader is done.
+    return _Rest(chain(iter((first, second)), rest), rest), None
 
 
 def _coded(

@@ -221,8 +221,9 @@ class _Pieces(FileContent):
             ),
             (end,),
         )
-        # While another answer is still possible.
-        self._blocks = chain((next(self._blocks, b""),), self._blocks)
+        # While another answer is still possible. An iterator lets go of what it has given; a tuple
+        # would be held until the reader is done.
+        self._blocks = chain(iter((next(self._blocks, b""),)), self._blocks)
 
     def __next__(self) -> bytes:
         try:

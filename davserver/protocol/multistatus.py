@@ -62,10 +62,17 @@ def stream(responses: Iterable[str]) -> Iterator[bytes]:
         held.append(response)
         size += len(response)
         if size >= BLOCK:
-            yield "".join(held).encode()
-            held, size = [], 0
+            yield _taken(held)
+            size = 0
     held.append(TAIL)
-    yield "".join(held).encode()
+    yield _taken(held)
+
+
+def _taken(held: list[str]) -> bytes:
+    """All of it in one block. Nothing stays, since the reader of the block may take long."""
+    block = "".join(held).encode()
+    held.clear()
+    return block
 
 
 def render(response: Response) -> str:

@@ -3,7 +3,6 @@ Destination, who the client is, and what a client says of itself.
 """
 
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -40,15 +39,6 @@ class Site(NamedTuple):
     def client(self, path: str) -> str:
         """Who has asked for a path, as the access log says it."""
         return logged(self.server, path)
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Path]:
-    """A folder that every user may enter: Apache is another one."""
-    with tempfile.TemporaryDirectory(prefix="davserver-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
 
 
 @pytest.fixture(scope="module", params=["nginx", "apache"])

@@ -12,6 +12,7 @@ from davserver.access_log import AccessLog
 from davserver.accounts import Account, Accounts
 from davserver.middleware import Corridor
 from davserver.serving import DavServer, bind
+from davserver.serving.tls import Tls
 from davserver.shares import Shares
 from davserver.wsgi import App, Environ, StartResponse
 from tests.wire.talk import Reply, Talk
@@ -39,7 +40,9 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, *accounts: Account, log: AccessLog | None = None) -> Iterator[Served]:
+def serving(
+    folder: Path, *accounts: Account, log: AccessLog | None = None, pair: Tls | None = None
+) -> Iterator[Served]:
     root = folder / "root"
     root.mkdir()
     (root / "file").write_bytes(b"x" * 1000)
@@ -49,7 +52,7 @@ def serving(folder: Path, *accounts: Account, log: AccessLog | None = None) -> I
         listener, status = (held.enter_context(closing(bind("127.0.0.1", 0))) for _ in range(2))
         corridor = Corridor(shares, Accounts(accounts, time.monotonic), access_log=log)
         listeners = [listener, replace(status, is_status=True)]
-        server = DavServer(app.build(corridor), listeners, 4)
+        server = DavServer(app.build(corridor), listeners, 4, pair)
         found = Served(root, server, shares)
         server.wsgi_app = found.counted(server.wsgi_app)
         server.prepare()

@@ -18,9 +18,17 @@ from tests.wire.conftest import Served
 from tests.wire.talk import Talk
 
 HALF_HEADS, SLOW_BODIES, NOT_READING, IDLE = 500, 200, 200, 2000
+LISTINGS = 20
+"""How many of those that do not read have asked for a listing."""
+MEMBERS, LONG_NAME = 4000, 250
+LINE, DEPTH = "PROPFIND /many/", "Depth: 1"
+WANTED = b'<propfind xmlns="DAV:"><allprop/><include><quota-used-bytes/></include></propfind>'
+"""A quota is another one each time: such a listing is not remembered, whoever reads it."""
 A_SECOND = 1.0
 MOST_MEMORY = 40_000_000
 LARGE = 1 << 23
+IN_THE_KERNEL = 1 << 22
+"""Bytes of an answer that the kernel may hold by itself."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,6 +48,13 @@ def serving(folder: Path, *options: str) -> Iterator[Served]:
     (root / "small").write_bytes(b"small")
     with Running(root, *options, state=folder / "state.db") as server:
         yield Served(server, root)
+
+
+def make_many(folder: Path) -> None:
+    """A collection whose listing is long."""
+    folder.mkdir()
+    for number in range(MEMBERS):
+        (folder / f"{number:0{LONG_NAME}}").touch()
 
 
 def seconds_to_get(port: int) -> float:
@@ -104,8 +119,12 @@ def slow_bodies(crowd: Crowd) -> None:
     crowd.drip(uploads, b"x" * 20)
 
 
-def not_reading_files(crowd: Crowd) -> None:
-    crowd.join(NOT_READING, talk.request("GET /large"), receive_buffer=4096)
+def not_reading(crowd: Crowd) -> None:
+    for _ in range(LISTINGS):
+        crowd.join(1, talk.request(LINE, DEPTH, body=WANTED), receive_buffer=4096)
+        # It is made until no more fits into the kernel, which is work, and no wait.
+        seconds_to_get(crowd.port)
+    crowd.join(NOT_READING - LISTINGS, talk.request("GET /large"), receive_buffer=4096)
 
 
 def idle(crowd: Crowd) -> None:
@@ -113,7 +132,7 @@ def idle(crowd: Crowd) -> None:
 
 
 def everybody(crowd: Crowd) -> None:
-    for each in (half_heads, slow_bodies, not_reading_files, idle):
+    for each in (half_heads, slow_bodies, not_reading, idle):
         each(crowd)
 
 
@@ -122,7 +141,7 @@ def everybody(crowd: Crowd) -> None:
     [
         (half_heads, HALF_HEADS),
         (slow_bodies, SLOW_BODIES),
-        (not_reading_files, NOT_READING),
+        (not_reading, NOT_READING),
         (idle, IDLE),
         (everybody, HALF_HEADS + SLOW_BODIES + NOT_READING + IDLE),
     ],
@@ -132,6 +151,8 @@ def test_a_crowd_holds_nobody_up(
 ) -> None:
     with serving(tmp_path) as served:
         pid = served.server.process.pid
+        make_many(served.root / "many")
+        assert len(talk.ask(served.port, LINE, DEPTH, body=WANTED).body) > IN_THE_KERNEL
         seconds_to_get(served.port)
         before = processes.memory(pid, "VmRSS")
         with crowding(served.port) as crowd:
