@@ -2,12 +2,15 @@
 locks that have ended are forgotten.
 """
 
+import logging
 import os
 import select
 import threading
 from contextlib import suppress
 
 from davserver.shares import Shares
+
+log = logging.getLogger("davserver.storage")
 
 INTERVAL = 2.0
 """Seconds between two looks, when nobody asks for one."""
@@ -46,7 +49,14 @@ class Upkeep:
             with suppress(OSError):
                 os.eventfd_read(self._bell)
             if not self._over.wait(COURTESY):
-                self._shares.tend()
+                self._tend()
+
+    def _tend(self) -> None:
+        try:
+            self._shares.tend()
+        except Exception:
+            # This thread would die of it, and nobody would tend any more.
+            log.exception("cannot tidy up")
 
 
 def ring(bell: int) -> None:

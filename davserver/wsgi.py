@@ -110,7 +110,7 @@ def _gather(blocks: Iterable[bytes]) -> tuple[bytes | Iterable[bytes], int | Non
     second = next(rest, None)
     if second is None:
         return first, None
-    # An iterator lets go of what it has given; a tuple would be held until the reader is done.
+    # An iterator lets go of them when both are taken; a tuple would be held until the last block.
     return _Rest(chain(iter((first, second)), rest), rest), None
 
 

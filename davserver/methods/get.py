@@ -221,8 +221,8 @@ class _Pieces(FileContent):
             ),
             (end,),
         )
-        # While another answer is still possible. An iterator lets go of what it has given; a tuple
-        # would be held until the reader is done.
+        # While another answer is still possible. An iterator lets go of it when it is taken; a
+        # tuple would be held until the last block.
         self._blocks = chain(iter((next(self._blocks, b""),)), self._blocks)
 
     def __next__(self) -> bytes:

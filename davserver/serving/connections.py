@@ -141,7 +141,7 @@ class DavConnection(HTTPConnection):
         """Nothing has come, and nothing has been read, for too long. Gives whether it stays even
         so: a slow reader makes room in the kernel's buffer long before more fits in.
         """
-        if not self.wfile.is_empty:
+        if self._answering is not None or not self.wfile.is_empty:
             left = unread(self.socket)
             if left < (self._unread or left + 1):
                 self._unread = left

@@ -134,7 +134,7 @@ class DavServer(Server):
 
     # Instead of cheroot's, which closes what a worker may still serve.
     def stop(self) -> None:
-        """End all connections and workers. What is under way may be finished within seconds."""
+        """End all connections and workers. What a worker does may be finished within seconds."""
         if self.ready:
             self.ready = False
             self._connections.stop()

@@ -22,8 +22,8 @@ _LINE = 1 << 10
 """Bytes that are taken at a time where a line is wanted."""
 
 _SENT = 1 << 19
-"""Bytes of a file that the kernel is asked to send at a time. It takes any number, but over loopback
-a GiB in one call costs a third more CPU.
+"""Bytes of a file that the kernel is asked to send at a time. It takes any number, but over
+loopback a GiB in one call costs a third more CPU.
 """
 
 TURN_SECONDS = 0.05

@@ -133,9 +133,11 @@ class Leftovers:
     def _forget_ended_locks(self) -> None:
         """Nobody meets them any more: where the store cannot be written to, they may stay."""
         now = self._now()
-        if now < self._retries or self._state.read().first_end() > now:
+        if now < self._retries:
             return
         try:
+            if self._state.read().first_end() > now:
+                return
             with self._at_once() as section:
                 section.writer.remove_ended_locks(section.now)
         except (OSError, Fault) as error:

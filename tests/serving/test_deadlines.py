@@ -12,6 +12,7 @@ import pytest
 
 from davserver.protocol.peers import NOBODY, Trusted, parse
 from davserver.serving import DavServer, Tls, bind
+from davserver.serving.streams import TURN_SECONDS
 from davserver.wsgi import Environ, StartResponse
 from tests.certificates import pairs
 from tests.certificates.pairs import Files
@@ -21,6 +22,8 @@ from tests.wire.talk import Ended, Talk
 
 SECONDS = 1.0
 """All time-outs here."""
+MADE = 1 << 13
+"""Bytes that are made at a time, where that takes time."""
 MOST_SENT = 1 << 20
 """Bytes that the kernel takes in, at most, before there is a reader."""
 CONTENT = random.Random(4).randbytes(4 * MOST_SENT)
@@ -58,9 +61,17 @@ class Serving:
         self.number = number
 
     def _answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        body = CONTENT if environ["PATH_INFO"] == "/large" else b"ok"
+        path = environ["PATH_INFO"]
+        body = b"ok" if path == "/" else CONTENT
         start_response("200 OK", [("Content-Length", str(len(body)))])
-        return [body]
+        return made(body) if path == "/made" else [body]
+
+
+def made(body: bytes) -> Iterator[bytes]:
+    """A body that takes time to make: what has been made is sent, and others have their turn."""
+    for start in range(0, len(body), MADE):
+        time.sleep(TURN_SECONDS / 8)
+        yield body[start : start + MADE]
 
 
 @contextmanager
@@ -102,6 +113,29 @@ def test_who_reads_slowly_is_kept(idle: None) -> None:
         assert found + reader.take(len(CONTENT) - len(found)) == CONTENT
         reader.send(talk.request("GET /"))
         assert reader.reply().body == b"ok"
+
+
+@pytest.mark.parametrize("behind", [b"", talk.request("GET /")])
+def test_who_reads_slowly_what_is_made_slowly_is_kept(idle: None, behind: bytes) -> None:
+    """Nothing may be held, and the kernel may have no room: neither is the end of the answer."""
+    with serving() as served, Talk(served.port, receive_buffer=4096) as reader:
+        reader.send(talk.request("GET /made"))
+        assert reader.begin()[0] == 200
+        found = b""
+        end = time.monotonic() + 5 * SECONDS
+        while time.monotonic() < end:
+            found += reader.take(3000)
+            time.sleep(SECONDS / 5)
+        if behind:
+            reader.send(behind)
+            end = time.monotonic() + 4 * SECONDS
+        while time.monotonic() < end:
+            found += reader.take(3000)
+            time.sleep(SECONDS / 5)
+        reader.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MOST_SENT)
+        assert found + reader.take(len(CONTENT) - len(found)) == CONTENT
+        if behind:
+            assert reader.reply().body == b"ok"
 
 
 def trusting(files: Files) -> ssl.SSLContext:

@@ -4,9 +4,11 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Never
 
 import pytest
 
+from davserver.protocol import faults
 from davserver.protocol.locks import Lock
 from davserver.share import leftovers
 from davserver.tree import TRASH
@@ -68,6 +70,26 @@ def test_a_lock_that_has_ended_leaves_no_row(tmp_path: Path) -> None:
         revision = own.state.revision()
         own.tend()
         assert own.state.revision() == revision
+
+
+def test_a_store_that_cannot_be_read_once_is_tended_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    with closing(Inside(tmp_path / "state.db", {"": root})) as app:
+        plant(root / "tree", 3)
+        assert app("DELETE", "/tree").status == 204
+        with monkeypatch.context() as patched:
+            patched.setattr(app.shares.state, "read", busy)
+            app.shares.tend()
+            assert os.listdir(root) == [TRASH]
+        app.shares.tend()
+        assert os.listdir(root) == []
+
+
+def busy() -> Never:
+    raise faults.busy()
 
 
 def test_locks_that_cannot_be_forgotten_keep_nothing_from_being_discarded(tmp_path: Path) -> None:
