@@ -145,11 +145,10 @@ FALLBACKS = (
         since="fdatasync.*-wal>",
     ),
     Fallback(
-        "SQLite syncs its log once more before it carries it over: later, too",
-        calls=("fdatasync",),
-        told="-wal>",
+        "SQLite carries over later what it could not while it had locked that for itself",
+        told=r"state\.db(-wal)?>",
         since=_CARRIES_OVER,
-        until="pwrite64.*-wal>",
+        until="pwrite64.*-wal>|F_UNLCK, .*l_start=121,",
     ),
     Fallback(
         "the number of the next in the queue of the gate: the order suffers, not the exclusion",

@@ -82,15 +82,19 @@ SYNCED = f"fdatasync({LOG}) = 0"
 CHECKPOINT = "fcntl(10<state.db-shm>, F_SETLK, {l_type=F_WRLCK, l_whence=SEEK_SET, l_start=121, "
 
 
-def synced(*before: str) -> Attempt:
-    """A PUT that was answered 204 although a sync of SQLite's log has failed."""
-    return replace(attempt("EIO", 204, AFTER, "fdatasync", LOG), before_it=before, of_state=True)
+CARRIED = "fcntl(10<state.db-shm>, F_SETLK, {l_type=F_UNLCK, l_whence=SEEK_SET, l_start=121, "
+
+
+def synced(*before: str, call: str = "fdatasync", told: str = LOG) -> Attempt:
+    """A PUT that was answered 204 although a sync of SQLite's log has failed, or another call."""
+    return replace(attempt("EIO", 204, AFTER, call, told), before_it=before, of_state=True)
 
 
 @pytest.mark.parametrize(
     "one",
     [
         synced(WRITTEN, SYNCED, CHECKPOINT),
+        synced(WRITTEN, SYNCED, CHECKPOINT, SYNCED, call="newfstatat", told="15<state.db>"),
         attempt("EIO", 500, BEFORE),
         attempt("EIO", 500, AFTER),
         attempt("ENOSPC", 507, BEFORE),
@@ -113,6 +117,7 @@ def test_all_of_the_old_or_all_of_the_new_is_sound(one: Attempt) -> None:
         (attempt("EIO", 204, AFTER), "although the call was needed"),
         (synced(WRITTEN), "although the call was needed"),
         (synced(WRITTEN, SYNCED, CHECKPOINT, WRITTEN), "although the call was needed"),
+        (synced(WRITTEN, SYNCED, CHECKPOINT, CARRIED), "although the call was needed"),
         (attempt("EIO", 204, BEFORE), "MIXED"),
         (attempt("EIO", 507, BEFORE), "instead of"),
         (attempt("ENOSPC", 500, BEFORE), "instead of"),
