@@ -82,7 +82,7 @@ def complaints(site: Site, probe: Probe) -> list[str]:
     if not wrong:
         # A line is written when its answer is over, which a client may know before.
         _wait_for(site, others)
-    targets = {f"{PREFIX}/{name}" for name in ("file", "new", *names)}
+    targets = {f"{PREFIX}/{name}" for name in ("file", "new", "none", "none/new", *names)}
     return wrong + _about_the_server(site.asked()[had:], targets)
 
 
