@@ -98,16 +98,22 @@ def test_who_reads_nothing_is_ended(idle: None) -> None:
             reader.take(len(CONTENT))
 
 
+def slowly(reader: Talk, seconds: float) -> bytes:
+    """What a client reads that takes a little now and then."""
+    found = b""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found += reader.take(3000)
+        time.sleep(SECONDS / 5)
+    return found
+
+
 def test_who_reads_slowly_is_kept(idle: None) -> None:
     """However little it is: long before there is room for more."""
     with serving() as served, Talk(served.port, receive_buffer=4096) as reader:
         reader.send(talk.request("GET /large"))
         assert reader.begin()[0] == 200
-        found = b""
-        end = time.monotonic() + 5 * SECONDS
-        while time.monotonic() < end:
-            found += reader.take(3000)
-            time.sleep(SECONDS / 5)
+        found = slowly(reader, 5 * SECONDS)
         assert len(found) < 100_000
         reader.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MOST_SENT)
         assert found + reader.take(len(CONTENT) - len(found)) == CONTENT
@@ -121,17 +127,10 @@ def test_who_reads_slowly_what_is_made_slowly_is_kept(idle: None, behind: bytes)
     with serving() as served, Talk(served.port, receive_buffer=4096) as reader:
         reader.send(talk.request("GET /made"))
         assert reader.begin()[0] == 200
-        found = b""
-        end = time.monotonic() + 5 * SECONDS
-        while time.monotonic() < end:
-            found += reader.take(3000)
-            time.sleep(SECONDS / 5)
+        found = slowly(reader, 5 * SECONDS)
         if behind:
             reader.send(behind)
-            end = time.monotonic() + 4 * SECONDS
-        while time.monotonic() < end:
-            found += reader.take(3000)
-            time.sleep(SECONDS / 5)
+            found += slowly(reader, 4 * SECONDS)
         reader.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MOST_SENT)
         assert found + reader.take(len(CONTENT) - len(found)) == CONTENT
         if behind:
